@@ -1,0 +1,1 @@
+"""What is dated: events and their dates, read strictly from files. Pure."""

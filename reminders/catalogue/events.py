@@ -1,0 +1,127 @@
+"""Events and their dates: the facts staff announce.
+
+These are plain frozen facts. They carry no place in a file (so that re-formatting a file changes nothing) and
+compare by value; `parse` knows where each was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from reminders.catalogue.dates import When, parse_when
+
+
+class Status(StrEnum):
+    """What staff say about an event or one of its dates."""
+
+    PLANNED = "planned"
+    POSTPONED = "postponed"
+    CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of date, such as ``applications-close``: its words, and whether it is a deadline."""
+
+    id: str
+    label: str
+    deadline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an event was found: the page, its own words, and the day somebody looked."""
+
+    page: str
+    checked: date
+    quote: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventDate:
+    """One dated line of an event. `occurrence` tells several dates of one kind apart ("" for the only one).
+
+    `inferred` is why the date is not the source's own words but follows from them ("" when it is).
+    """
+
+    kind: str
+    when: When
+    occurrence: str = ""
+    status: Status = Status.PLANNED
+    note: str = ""
+    location: str = ""
+    inferred: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies the date within its event: (kind, occurrence)."""
+        return (self.kind, self.occurrence)
+
+    @property
+    def fact(self) -> str:
+        """What a reader is told, as comparable text ``<edtf> <zone> <status>``; `read_fact` reads it back."""
+        return f"{self.when.edtf} {self.when.zone} {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something announced: a programme, course, post or visit.
+
+    `id` is for ever. `rules` overrides reminder rules for this event alone: rule id -> "off" or another `send` text.
+    An event's own `status` other than planned holds for all its dates.
+    """
+
+    id: str
+    title: str
+    dates: tuple[EventDate, ...] = ()
+    level: int | None = None
+    provider: str = ""
+    categories: tuple[str, ...] = ()
+    description: str = ""
+    link: str = ""
+    contact: str = ""
+    source: Source | None = None
+    status: Status = Status.PLANNED
+    rules: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All events of one reading, by id in order, and the zone their local times are written in."""
+
+    events: tuple[Event, ...]
+    zone: str = "Europe/London"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedDate:
+    """A date as the world last saw it: how often it changed, and since when it says what it says.
+
+    `known_at` is the UTC instant at which the present `date.fact` was published.
+    """
+
+    date: EventDate
+    revision: int
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEvent:
+    """An event as published. `revision` counts its changes from 1; `missing` says the files no longer hold it."""
+
+    event: Event
+    revision: int
+    missing: bool = False
+    dates: tuple[PublishedDate, ...] = ()
+
+
+def read_fact(text: str) -> tuple[When, Status]:
+    """The date and status that `EventDate.fact` was made from. Raises ValueError for any other text."""
+    edtf, zone, status = text.split(" ")
+    return parse_when(edtf, zone), Status(status)

@@ -1,0 +1,193 @@
+"""One date as a calendar entry (a VEVENT), and the stamps that tell calendars it changed.
+
+Drawing is pure: the same date gives the same bytes. Calendar programs look at DTSTAMP, LAST-MODIFIED and SEQUENCE to
+see whether they must show an entry anew (GNOME compares all three, ICSx5 the second), so `stamp` moves all of them
+whenever a byte of the content moves, and none of them otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid5
+
+from reminders.catalogue import wording, zones
+from reminders.catalogue.dates import Precision, When
+from reminders.catalogue.events import Event, EventDate, Kind, Status
+from reminders.catalogue.spellings import MONTHS
+
+LOOK = "1"
+"""Raise it whenever `draw` writes the same date differently: what is published is then drawn again."""
+BLOCK = timedelta(minutes=30)
+"""How long an instant is shown: no calendar program shows an entry without length where it belongs."""
+
+_NAMESPACE = UUID("5d9c1a5e-0c6b-4c35-9a53-3f2b7c1e8d46")
+_BEGIN = "BEGIN:VEVENT\r\n"
+_PREFIXES = {Status.CANCELLED: "CANCELLED: ", Status.POSTPONED: "POSTPONED: "}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A rendered entry as published.
+
+    `uid` is for ever; `digest` (64 hex digits) speaks of the content without its stamps. `last_modified` is UTC, in
+    whole seconds. `begins` is the ISO text of the first day or instant (for sorting); `over` the UTC instant after
+    which it is past. `text` is the VEVENT, lines folded and ended by CRLF. `left_at` (UTC) is set once it left the
+    feeds.
+    """
+
+    uid: str
+    event: str
+    kind: str
+    occurrence: str
+    digest: str
+    sequence: int
+    last_modified: datetime
+    begins: str
+    over: datetime
+    text: str
+    left_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry before it is stamped: the fields are those of `Entry`, `text` lacks the stamps."""
+
+    uid: str
+    event: str
+    kind: str
+    occurrence: str
+    begins: str
+    over: datetime
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """What identifies the content, in 64 hex digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def draw(event: Event, date: EventDate, kind: Kind, *, event_url: str | None) -> Draft | None:
+    """The entry that shows one date, or None when there is nothing to show: not announced yet, or withdrawn.
+
+    Instants are written in UTC, days as days with an exclusive end (RFC 5545, 3.6.1). A deadline is a block that ends
+    at the deadline and says the hour in its title. What is known only to a month, season or year is a tentative span
+    that says so. Nothing takes up anybody's time: a feed announces, it does not book. `event_url` is the event's page.
+    """
+    from reminders.feed.lines import Value, address, component  # the library takes long to import; few commands draw
+
+    when = date.when
+    if date.status is Status.WITHDRAWN or when.first is None or when.over is None:
+        return None
+    uid = str(uuid5(_NAMESPACE, f"{event.id}|{date.kind}|{date.occurrence}"))
+    begins, ends = _extent(when, deadline=kind.deadline)
+    text = component(
+        "VEVENT",
+        {
+            "UID": uid,
+            "SUMMARY": _summary(event, date, kind),
+            "DTSTART": begins,
+            "DTEND": ends,
+            "STATUS": Value(_status(date)),
+            "TRANSP": Value("TRANSPARENT"),
+            "X-MICROSOFT-CDO-BUSYSTATUS": Value("FREE"),
+            "LOCATION": date.location,
+            "CATEGORIES": (*event.categories, *([f"Level {event.level}"] if event.level is not None else [])),
+            "URL": address(event_url or event.link),
+            "DESCRIPTION": "\n".join(_description(event, date, kind, event_url)),
+        },
+    )
+    first = when.starts.astimezone(UTC).isoformat() if when.starts else when.first.isoformat()
+    return Draft(uid, event.id, date.kind, date.occurrence, first, when.over, text)
+
+
+def stamp(draft: Draft, previous: Entry | None, now: datetime) -> Entry:
+    """The entry to publish. What did not change is returned as it was; what did gets later stamps.
+
+    An entry that left the feeds comes back when it is drawn again, unless it left because it was past and still is.
+    """
+    left_at = previous.left_at if previous and previous.left_at and draft.over <= previous.left_at else None
+    if previous is not None and previous.digest == draft.digest:
+        return previous if previous.left_at == left_at else _stamped(draft, previous.sequence, previous.last_modified)
+    moment = now.astimezone(UTC).replace(microsecond=0)
+    if previous is None:
+        return _stamped(draft, 0, moment)
+    later = max(moment, previous.last_modified + timedelta(seconds=1))
+    return _stamped(draft, previous.sequence + 1, later, left_at)
+
+
+def _stamped(draft: Draft, sequence: int, moment: datetime, left_at: datetime | None = None) -> Entry:
+    written = moment.strftime("%Y%m%dT%H%M%SZ")
+    stamps = f"DTSTAMP:{written}\r\nLAST-MODIFIED:{written}\r\nSEQUENCE:{sequence}\r\n"
+    return Entry(
+        uid=draft.uid,
+        event=draft.event,
+        kind=draft.kind,
+        occurrence=draft.occurrence,
+        digest=draft.digest,
+        sequence=sequence,
+        last_modified=moment,
+        begins=draft.begins,
+        over=draft.over,
+        text=_BEGIN + stamps + draft.text.removeprefix(_BEGIN),
+        left_at=left_at,
+    )
+
+
+def _extent(when: When, *, deadline: bool) -> tuple[date, date] | tuple[datetime, datetime]:
+    if when.starts is not None and when.ends is not None:
+        if when.starts != when.ends:
+            return when.starts, when.ends
+        return (when.ends - BLOCK, when.ends) if deadline else (when.starts, when.starts + BLOCK)
+    if when.first is None or when.last is None:
+        raise ValueError("only a date that is known can be drawn")
+    return when.first, when.last + timedelta(days=1)
+
+
+def _status(date: EventDate) -> str:
+    if date.status is Status.CANCELLED:
+        return "CANCELLED"
+    firm = date.status is Status.PLANNED and date.when.precision >= Precision.DAY and not date.when.qualifier
+    return "CONFIRMED" if firm else "TENTATIVE"
+
+
+def _summary(event: Event, date: EventDate, kind: Kind) -> str:
+    """What a month view shows: the words that matter come first, as only they may be seen."""
+    when = date.when
+    hour = ""
+    if kind.deadline and when.ends is not None:
+        hour = f" {zones.local(when.ends, when.zone):%H:%M} {wording.zone_words(when.zone)}"
+    doubt = ""
+    if when.precision < Precision.DAY:
+        doubt = f" ({wording.UNCONFIRMED})"
+    elif when.qualifier:
+        doubt = " (not yet certain)"
+    return f"{_PREFIXES.get(date.status, '')}{kind.label}{hour}: {event.title}{doubt}"
+
+
+def _description(event: Event, date: EventDate, kind: Kind, event_url: str | None) -> Iterator[str]:
+    """Plain text, a fact a line; what a calendar program shows under the title."""
+    if date.status is Status.CANCELLED:
+        yield "This has been cancelled."
+    elif date.status is Status.POSTPONED:
+        yield "This has been postponed; a new date is not known yet."
+    yield f"{kind.label}: {wording.words(date.when)}"
+    if date.note:
+        yield date.note
+    if date.inferred:
+        yield f"This date follows from the source, which does not state it: {date.inferred}"
+    if event.description:
+        yield event.description
+    if event.provider:
+        yield f"Offered by {event.provider}"
+    if event.link:
+        yield f"More: {event.link}"
+    if event.contact:
+        yield f"Questions: {event.contact}"
+    if event.source:
+        checked = event.source.checked
+        yield f"Source: {event.source.page}, checked on {checked.day} {MONTHS[checked.month - 1]} {checked.year}"
+    if event_url:
+        yield f"All dates, and whether they have changed: {event_url}"

@@ -1,0 +1,1 @@
+"""The passes of the daemon, each also a command: read, decide, write."""

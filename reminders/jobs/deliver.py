@@ -1,0 +1,257 @@
+"""Date to mail, second half: claim, commit, send, settle; one notice at a time, one failure its own.
+
+    claim + ask again (commit) -> compose -> MAIL, RCPT -> fence (commit) -> DATA -> settle (commit)
+
+Nothing of the database is held while the network is waited for. What a crash leaves in doubt is one message per
+worker: the one whose fence is committed and whose answer is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reminders.clock import Clock, SystemClock
+from reminders.errors import DeliveryError
+from reminders.jobs.refresh import EPOCH
+from reminders.jobs.service import Book, Service
+from reminders.mail import compose
+from reminders.mail.compose import Letter
+from reminders.mail.envelope import NotStarted, Transport
+from reminders.planning import plan
+from reminders.planning.notices import Notice, Reason
+from reminders.planning.subscribers import Subscriber
+from reminders.store import events, outbox, people
+
+if TYPE_CHECKING:
+    from reminders.catalogue.events import PublishedEvent
+    from reminders.store.outbox import Row
+
+LATE = timedelta(hours=1)
+"""A reminder sent this long after it was due says that it is late."""
+BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of one notice: the state it is in now, and why (a `Reason`, or the server's words)."""
+
+    notice: Notice
+    subscriber: Subscriber | None
+    state: str
+    why: str = ""
+
+
+Told = Callable[[Handled], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claimed row with what its message is made of, all read in the transaction that claimed it."""
+
+    row: Row
+    event: PublishedEvent
+    subscriber: Subscriber
+    book: Book
+
+
+async def deliver(
+    service: Service,
+    transport: Transport,
+    clock: Clock,
+    owner: str,
+    *,
+    told: Told = lambda handled: None,
+    stop: asyncio.Event | None = None,
+) -> int:
+    """Send what is owed and due, most urgent first, until nothing is left or `stop` is set. Returns how many were sent.
+
+    A connection that cannot be had ends the pass without charging anybody an attempt; the rows stay owed.
+    """
+    sent = 0
+    try:
+        while not (stop and stop.is_set()):
+            taken = await asyncio.to_thread(take, service, owner, clock.now())
+            if taken is None:
+                break
+            if isinstance(taken, Handled):
+                told(taken)
+                continue
+            try:
+                handled = await _send(service, transport, clock, owner, taken)
+            except TransportFault as fault:
+                told(Handled(taken.row.notice, taken.subscriber, "owed", str(fault)))
+                break
+            sent += handled.state == "sent"
+            told(handled)
+    finally:
+        await transport.close()
+    return sent
+
+
+class TransportFault(Exception):
+    """No message can be sent at present; nobody was charged."""
+
+
+def take(service: Service, owner: str, now: datetime) -> Claimed | Handled | None:
+    """Claim the next row and ask again whether it is still wanted, on the facts as they are in that transaction."""
+    with service.store.writing() as tx:
+        row = outbox.claim(tx, owner, now=now, wall_now=SystemClock().now(), lease=lease(service))
+        if row is None:
+            return None
+        book = service.book(tx)
+        notice = row.notice
+        event = events.published_event(tx, notice.event)
+        if book is None or event is None:
+            outbox.drop(tx, row.id, Reason.NOT_FOLLOWING, now)
+            return Handled(notice, None, "dropped", Reason.NOT_FOLLOWING)
+        subscriber = people.subscriber(tx, notice.subscriber, book.configuration.audiences)
+        reason = plan.still_wanted(
+            notice,
+            event,
+            subscriber,
+            book.configuration.rules,
+            book.configuration.kinds,
+            outbox.told_one(tx, notice),
+            now,
+        )
+        if reason is not None or subscriber is None:
+            reason = reason or Reason.NOT_FOLLOWING
+            outbox.drop(tx, row.id, reason, now)
+            return Handled(notice, subscriber, "dropped", reason)
+    return Claimed(row, event, subscriber, book)
+
+
+async def _send(service: Service, transport: Transport, clock: Clock, owner: str, claimed: Claimed) -> Handled:
+    row, subscriber = claimed.row, claimed.subscriber
+
+    def settle(state: str, why: str, *, phase: str = "", code: int = 0, next_at: datetime | None = None) -> Handled:
+        with service.store.writing() as tx:
+            outbox.settle(
+                tx, row.id, owner, state, reply=why, phase=phase, code=code, now=clock.now(), next_at=next_at
+            )
+        return Handled(row.notice, subscriber, "owed" if state == "again" else state, why)
+
+    def give_back(error: DeliveryError) -> TransportFault:
+        with service.store.writing() as tx:
+            outbox.release_claim(tx, row.id, owner, SystemClock().now() + back_off(0))
+        return TransportFault(f"{error}; tried again later")
+
+    try:
+        message_id = row.message_id or message_id_of(service, row)
+        data = row.body or await asyncio.to_thread(compose_row, service, claimed, message_id, clock.now())
+    except Exception as error:  # whatever a template or a fact does, it is this row's failure and no other's
+        return await asyncio.to_thread(settle, "failed", f"cannot be composed: {error}", phase="compose")
+
+    def fence() -> bool:
+        with service.store.writing() as tx:
+            return outbox.begin(
+                tx,
+                row.id,
+                owner,
+                message_id=message_id,
+                body=data,
+                composed_at=clock.now(),
+                wall_now=SystemClock().now(),
+                lease=lease(service),
+            )
+
+    try:
+        await transport.open()
+    except DeliveryError as error:
+        raise await asyncio.to_thread(give_back, error) from error
+    try:
+        accepted = await transport.send(
+            data, service.sender().mail_from, subscriber.address, lambda: asyncio.to_thread(fence)
+        )
+    except NotStarted:
+        return Handled(row.notice, subscriber, "owed", "the claim was lost, or the person left")
+    except DeliveryError as error:
+        if error.phase == "connect":
+            raise await asyncio.to_thread(give_back, error) from error
+        return await asyncio.to_thread(_settle_refused, settle, service, row, error)
+    return await asyncio.to_thread(settle, "sent", accepted.reply, phase="dot", code=250)
+
+
+def _settle_refused(settle: Callable[..., Handled], service: Service, row: Row, error: DeliveryError) -> Handled:
+    """What an error means for the row: in doubt, over, or to be tried again until its attempts or its use run out."""
+    if error.phase == "dot" and error.code == 0:
+        return settle("uncertain", str(error), phase=error.phase)
+    if error.again and row.attempts + 1 < service.settings.attempts:
+        next_at = SystemClock().now() + back_off(row.attempts)
+        return settle("again", str(error), phase=error.phase, code=error.code, next_at=next_at)
+    return settle("failed", str(error), phase=error.phase, code=error.code)
+
+
+def compose_row(service: Service, claimed: Claimed, message_id: str, now: datetime) -> bytes:
+    """The message of a claimed row, as the bytes that go over the wire."""
+    notice, configuration = claimed.row.notice, claimed.book.configuration
+    date = next(each.date for each in claimed.event.dates if each.date.key == (notice.date_kind, notice.occurrence))
+    letter = Letter(
+        notice=notice,
+        subscriber=claimed.subscriber,
+        event=claimed.event.event,
+        date=date,
+        kind=configuration.kinds[notice.date_kind],
+        service=service.sender(),
+        unsubscribe_url=service.unsubscribe_url(claimed.subscriber.id),
+        event_url=service.event_url(notice.event),
+        message_id=message_id,
+        composed_at=now,
+        late=now - notice.due_at > LATE,
+        parent_ids=claimed.row.parents,
+    )
+    return compose.compose(claimed.book.templates, letter)
+
+
+def message_id_of(service: Service, row: Row) -> str:
+    """The Message-ID of a row (RFC 5322, 3.6.4): the same however often it is composed for its first attempt.
+
+    Owed again after it was dropped, the row is still the same notice, and nothing of it was ever handed over.
+    """
+    return f"<{row.notice.key[:40]}@{service.sender().list_domain}>"
+
+
+def lease(service: Service) -> timedelta:
+    """How long a claim lasts: well beyond the longest a message may take at the relay."""
+    return timedelta(seconds=3 * service.settings.message_deadline + 60)
+
+
+def back_off(attempts: int) -> timedelta:
+    """How long to wait after so many attempts, spread so that many rows do not come back at once."""
+    base = BACK_OFF[min(attempts, len(BACK_OFF) - 1)]
+    return base * random.uniform(0.8, 1.2)  # noqa: S311  # spreading load, not a secret
+
+
+def transport_of(service: Service) -> Transport:
+    """The relay of the settings, or the outbox folder while there is none."""
+    chosen = service.settings
+    if not chosen.smtp_host:
+        from reminders.mail.folder import FolderTransport  # noqa: PLC0415  # only one of the two is needed
+
+        return FolderTransport(service.data / "outbox")
+    from reminders.mail.smtp import SmtpTransport  # noqa: PLC0415  # only one of the two is needed
+
+    return SmtpTransport(
+        host=chosen.smtp_host,
+        port=chosen.smtp_port,
+        security=chosen.smtp_security,
+        user=chosen.smtp_user,
+        password=chosen.smtp_password.get_secret_value(),
+        timeout=chosen.message_deadline,
+        ca_file=chosen.smtp_ca_file,
+    )
+
+
+def recover(service: Service) -> int:
+    """Take back what workers of this machine that are gone had claimed, and what any worker held past its lease."""
+    from reminders.jobs import workers  # noqa: PLC0415
+
+    wall = SystemClock().now()
+    with service.store.writing() as tx:
+        gone = workers.dead(outbox.owners(tx), service.data)
+        return outbox.recover(tx, dead=gone, wall_now=wall, max_attempts=service.settings.attempts)

@@ -1,0 +1,80 @@
+"""Date to mail, first half: owe what has become due since the last pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reminders.jobs.refresh import EPOCH, changed
+from reminders.jobs.service import Service
+from reminders.planning import plan
+from reminders.store import events, outbox, people, state
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+REMINDED_UNTIL = "reminded_until"
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Reminded:
+    """What a pass owed: mails to send, mails held over the limit, and what was recorded as dropped with its reason."""
+
+    owed: int = 0
+    held: int = 0
+    dropped: int = 0
+
+
+def remind(service: Service, now: datetime) -> Reminded:
+    """Owe every reminder that became due since the last pass, and corrections to those whose mail crossed a change.
+
+    Running it again owes nothing: each notice has its own key. A clock that went back owes nothing until it has
+    caught up with the last pass.
+    """
+    with service.store.writing() as tx:
+        since = _reminded_until(tx)
+        book = service.book(tx)
+        epoch = state.get(tx, EPOCH)
+        if book is None or not isinstance(epoch, datetime) or now <= since:
+            return Reminded()
+        configuration = book.configuration
+        published = events.published(tx)
+        members = people.subscribers(tx, configuration.audiences)
+        recent = changed(published.values(), now)
+        corrections = plan.corrections(outbox.told(tx, events=recent), published, configuration.kinds, now)
+        due = plan.due(
+            published.values(),
+            configuration.rules,
+            configuration.kinds,
+            members.values(),
+            since=since,
+            now=now,
+            epoch=epoch,
+            nation=service.settings.nation,
+            announced=outbox.open_change_notices(tx, recent),
+        )
+        owed = outbox.owe(tx, [*corrections, *due], now, limit=service.settings.pass_limit)
+        state.put(tx, REMINDED_UNTIL, now)
+    return Reminded(len(owed.new), len(owed.held), sum(1 for notice in due if notice.dropped))
+
+
+def next_due(service: Service, now: datetime) -> datetime | None:
+    """The next instant at which a reminder becomes due, as the published dates stand."""
+    with service.store.reading() as tx:
+        book = service.book(tx)
+        if book is None:
+            return None
+        return plan.next_due(
+            events.published(tx).values(),
+            book.configuration.rules,
+            book.configuration.kinds,
+            after=now,
+            nation=service.settings.nation,
+        )
+
+
+def _reminded_until(tx: Connection) -> datetime:
+    until = state.get(tx, REMINDED_UNTIL)
+    return until if isinstance(until, datetime) else BEFORE_ALL

@@ -1,0 +1,143 @@
+"""What every pass works with: the settings, the store, and the last good files."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reminders.configuration import Configuration, read_configuration
+from reminders.errors import WrongUse
+from reminders.files import digest
+from reminders.mail.compose import Service as Sender
+from reminders.mail.compose import Templates
+from reminders.settings import Settings
+from reminders.store import events as published_events
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from reminders.store.engine import Store
+
+KEY_FILE = "secret.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The last good files as they were read: what they say, their mail templates, and the digest that names them."""
+
+    digest: str
+    configuration: Configuration
+    templates: Templates
+
+
+class Service:
+    """One store with its settings, for as long as a process works with it.
+
+    `config` is the folder of the files, `data` the one of the outbox folder and the key.
+    """
+
+    def __init__(self, settings: Settings, config: Path, store: Store, key: bytes) -> None:
+        self.settings = settings
+        self.config = config
+        self.data = data_folder(settings, config)
+        self.store = store
+        self._key = key
+        self._book: Book | None = None
+
+    def book(self, tx: Connection) -> Book | None:
+        """The last good files, or None while none were ever accepted."""
+        known = published_events.snapshot_digest(tx)
+        if known is None:
+            return None
+        if self._book is None or self._book.digest != known:
+            self._book = read_book(published_events.snapshot(tx), self.settings)
+        return self._book
+
+    def token(self, subscriber: int) -> str:
+        """The unsubscribe token of a person: 192 bits that only the holder of the key can make (URL-safe text).
+
+        Derived, so that a message composed twice is the same bytes; the store keeps only its hash.
+        """
+        return token(self._key, subscriber)
+
+    def sender(self) -> Sender:
+        """Who mails come from, as the templates know it."""
+        chosen = self.settings
+        address = chosen.mail_from or "reminders@example.org"
+        return Sender(
+            name=chosen.service_name,
+            public_url=chosen.public_url.rstrip("/"),
+            mail_from=address,
+            mail_from_name=chosen.service_name,
+            reply_to=chosen.reply_to,
+            list_domain=address.rpartition("@")[2],
+            contact=chosen.contact,
+        )
+
+    def event_url(self, event: str) -> str:
+        """The page of an event, or "" while nothing is public."""
+        base = self.settings.public_url.rstrip("/")
+        return f"{base}/events/{event}" if base else ""
+
+    def unsubscribe_url(self, subscriber: int) -> str:
+        """The page where a person leaves, or "" while nothing is public."""
+        base = self.settings.public_url.rstrip("/")
+        return f"{base}/unsubscribe/{self.token(subscriber)}" if base else ""
+
+
+def read_book(files: Mapping[str, bytes], settings: Settings) -> Book:
+    """Read and check all files, and compile their mail templates. Raises `BadInput` with every problem."""
+    configuration = read_configuration(files, settings.zone)
+    prefix = "templates/mail/"
+    sources = {name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)}
+    templates = Templates({name: data.decode("utf-8", "replace") for name, data in sources.items()})
+    return Book(digest(files), configuration, templates)
+
+
+def token(key: bytes, subscriber: int) -> str:
+    made = hmac.new(key, f"unsubscribe:{subscriber}".encode(), hashlib.sha256).digest()[:24]
+    return base64.urlsafe_b64encode(made).decode("ascii")
+
+
+def data_folder(settings: Settings, config: Path) -> Path:
+    """The data folder; a relative one lies beside the config folder, wherever the command is run from."""
+    return (config.resolve().parent / settings.data).resolve()
+
+
+def database_url(settings: Settings, config: Path) -> str:
+    """The database that the settings mean."""
+    return settings.database or f"sqlite:///{data_folder(settings, config) / 'reminders.sqlite'}"
+
+
+def make_key(data: Path) -> None:
+    """Make the secret key of a new store, readable only by its owner; an existing one is kept."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        handle = os.open(data / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(48) + "\n")
+
+
+def read_key(settings: Settings, data: Path) -> bytes:
+    """The secret key: from the settings, else from the file that `db init` made."""
+    key = settings.secret_key.get_secret_value().encode()
+    if not key:
+        try:
+            key = (data / KEY_FILE).read_bytes().strip()
+        except OSError as error:
+            raise WrongUse(
+                f"the secret key {data / KEY_FILE} cannot be read ({error.strerror}): restore it from a backup, or set "
+                "REMINDERS_SECRET_KEY_FILE. Without it the unsubscribe links in mails already sent cannot be checked"
+            ) from error
+    if len(key) < 32:
+        raise WrongUse("the secret key is shorter than 32 characters: `reminders db init` makes a good one")
+    return key

@@ -1,0 +1,38 @@
+"""Housekeeping: past entries leave the feeds, and the store is kept in shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from reminders.jobs.drawing import stamp_feeds
+from reminders.jobs.refresh import PUBLICATION
+from reminders.jobs.service import Service
+from reminders.store import events, state
+
+MONTH = timedelta(days=30.4375)
+"""The mean month: nobody counts on which day an old date leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """How many entries left the feeds, and the names of the feeds that changed by it."""
+
+    left: int = 0
+    feeds: tuple[str, ...] = ()
+
+
+def tidy(service: Service, now: datetime) -> Tidied:
+    """Let entries leave the feeds that have been over for longer than `keep_past`. Leaving counts as a change."""
+    months = service.settings.keep_past
+    with service.store.writing() as tx:
+        book = service.book(tx)
+        if book is None or not months:
+            return Tidied()
+        old = [each for each in events.entries(tx).values() if each.left_at is None and each.over < now - months * MONTH]
+        if not old:
+            return Tidied()
+        events.save_entries(tx, [replace(each, left_at=now) for each in old])
+        feeds = stamp_feeds(tx, book, events.published(tx), now)
+        state.put(tx, PUBLICATION, int(str(state.get(tx, PUBLICATION) or 0)) + 1)
+    return Tidied(len(old), tuple(feeds))

@@ -1,0 +1,105 @@
+"""Letters that might have to be written about a date, so that templates are tried before anybody is mailed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from reminders.catalogue.dates import parse_when
+from reminders.catalogue.events import Event, EventDate, Kind, Source, Status
+from reminders.mail.letter import Letter, Service
+from reminders.planning.notices import Notice, NoticeKind
+from reminders.planning.subscribers import Subscriber
+
+_THEN = datetime(2018, 11, 23, 9, tzinfo=UTC)
+_FULL = EventDate(
+    kind="applications-close",
+    when=parse_when("2018-12-14T10:00", "Europe/London"),
+    note="A note",
+    location="Newcastle",
+    inferred="A reason",
+)
+INVENTED = (
+    (
+        Event(
+            id="invented",
+            title="An event with everything",
+            dates=(_FULL,),
+            level=2,
+            provider="Provider",
+            description="Description",
+            link="https://example.org/apply",
+            contact="ask@example.org",
+            source=Source("Page", date(2018, 11, 23), "its words", "https://example.org/page"),
+        ),
+        _FULL,
+        Kind("applications-close", "Applications close", deadline=True),
+    ),
+    (
+        Event(id="bare", title="An event with nothing"),
+        EventDate(kind="visit", when=parse_when("2019", "Europe/London")),
+        Kind("visit", "Visit"),
+    ),
+)
+"""So that the templates are checked even while the catalogue is empty."""
+
+
+def shape_of(event: Event, date: EventDate, kind: Kind) -> tuple[object, ...]:
+    """What decides which branches of a template are taken: equal shapes can be filled in alike."""
+    when, source = date.when, event.source
+    return (
+        *(kind.deadline, when.precision, when.qualifier, when.first == when.last, when.starts == when.ends),
+        *(date.status, bool(date.note), bool(date.location), bool(date.inferred)),
+        *(event.level is None, bool(event.provider), bool(event.description), bool(event.link), bool(event.contact)),
+        *(source is None, bool(source and source.quote)),
+    )
+
+
+def letters(event: Event, date: EventDate, kind: Kind, service: Service) -> Iterator[Letter]:
+    """What people may be told about a date: all that can be said of one of its shape."""
+    planned = replace(date, status=Status.PLANNED)
+    other = replace(planned, when=parse_when("2018-11-01", date.when.zone))
+    unknown = replace(planned, when=parse_when("tba", date.when.zone))
+    called_off = replace(planned, status=Status.CANCELLED)
+    told: tuple[tuple[NoticeKind, EventDate | None, EventDate], ...] = (
+        (NoticeKind.REMINDER, None, date),
+        (NoticeKind.MOVED, other, planned),
+        (NoticeKind.MOVED, planned, other),
+        (NoticeKind.MOVED, planned, unknown),
+        (NoticeKind.MOVED, planned, replace(date, status=Status.POSTPONED)),
+        (NoticeKind.MOVED, other, replace(date, status=Status.POSTPONED)),
+        (NoticeKind.MOVED, called_off, planned),
+        (NoticeKind.ANNOUNCED, unknown, planned),
+        (NoticeKind.CANCELLED, planned, called_off),
+        (NoticeKind.CANCELLED, planned, replace(date, status=Status.WITHDRAWN)),
+    )
+    base = service.public_url
+    for late in (False, True):
+        for notice_kind, before, now in told:
+            if late and notice_kind is not NoticeKind.REMINDER:
+                continue
+            notice = Notice(
+                kind=notice_kind,
+                event=event.id,
+                date_kind=date.kind,
+                occurrence=date.occurrence,
+                subscriber=1,
+                fact=now.fact,
+                due_at=_THEN,
+                expires_at=_THEN + timedelta(days=1),
+                before=before.fact if before else "",
+            )
+            yield Letter(
+                notice=notice,
+                subscriber=Subscriber(1, "someone@example.org", "" if late else "Someone", _THEN),
+                event=event,
+                date=now,
+                kind=kind,
+                service=service,
+                unsubscribe_url=f"{base}/unsubscribe/token" if base else "",
+                event_url=f"{base}/events/{event.id}" if base else "",
+                message_id="<check@example.org>",
+                composed_at=_THEN,
+                late=late,
+            )

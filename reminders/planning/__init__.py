@@ -1,0 +1,1 @@
+"""Who is told, and when: rules, working days, subscribers, plans. Pure."""

@@ -1,0 +1,158 @@
+"""What is published: events with their revisions, the files they came from, calendar entries and feed stamps.
+
+`missing` events stay: only what the files say about an event changes it, never their silence.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from reminders.catalogue.events import Event, PublishedDate, PublishedEvent
+from reminders.catalogue.facts import pack, unpack
+from reminders.feed.calendar import FeedStamp
+from reminders.feed.entry import Entry
+from reminders.store import state, tables
+from reminders.store.engine import take_turns
+from reminders.store.tables import upsert
+
+TURN = "catalogue"
+"""Whoever publishes takes this turn, so that no revision is counted twice. `Store.writing` may take it first."""
+SNAPSHOT = "snapshot"
+"""The state that names the files of the last good reading: their digest."""
+
+_Stand = dict[tuple[str, str], tuple[str, int, datetime]]
+"""(kind, occurrence) -> fact, revision, known_at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One version of an event as it was published, and when (UTC)."""
+
+    revision: int
+    at: datetime
+    event: Event
+
+
+def published(tx: Connection) -> dict[str, PublishedEvent]:
+    """Every event as the world last saw it, by id in order."""
+    stands: dict[str, _Stand] = defaultdict(dict)
+    date = tables.event_date
+    for row in tx.execute(select(date)):
+        stands[row.event][row.kind, row.occurrence] = (row.fact, row.revision, row.known_at)
+    rows = tx.execute(select(tables.event).order_by(tables.event.c.id))
+    return {row.id: _published(row, stands[row.id]) for row in rows}
+
+
+def published_event(tx: Connection, id: str) -> PublishedEvent | None:
+    """One event as the world last saw it."""
+    row = tx.execute(select(tables.event).where(tables.event.c.id == id)).one_or_none()
+    return None if row is None else _published(row, _stand(tx, id))
+
+
+def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:
+    """Make an event public as it is.
+
+    Its revision counts one up when any fact of it differs, a date's when what readers are told differs (`fact`); a
+    date's `known_at` is then `now`. An event that was missing no longer is. Publishing it again changes nothing.
+    """
+    take_turns(tx, TURN)
+    facts = pack(event)
+    old = tx.execute(select(tables.event).where(tables.event.c.id == event.id)).one_or_none()
+    if old is None:
+        revision = 1
+        row = {"id": event.id, "facts": facts, "revision": 1, "first_published_at": now, "changed_at": now}
+        tx.execute(tables.event.insert().values(row))
+    elif old.facts != facts:
+        revision = old.revision + 1
+        changed = {"facts": facts, "revision": revision, "changed_at": now, "missing_since": None}
+        tx.execute(update(tables.event).where(tables.event.c.id == event.id).values(changed))
+    else:
+        if old.missing_since is not None:
+            tx.execute(update(tables.event).where(tables.event.c.id == event.id).values(missing_since=None))
+        return _published(old, _stand(tx, event.id), missing=False)
+    tx.execute(tables.revision.insert().values(event=event.id, revision=revision, at=now, facts=facts))
+    stand = _stand(tx, event.id)
+    rows = []
+    for date in event.dates:
+        fact, count, _ = stand.get(date.key, ("", 0, now))
+        if fact != date.fact:
+            stand[date.key] = (date.fact, count + 1, now)
+            names = ("event", "kind", "occurrence", "fact", "revision", "known_at")
+            rows.append(dict(zip(names, (event.id, *date.key, *stand[date.key]), strict=True)))
+    upsert(tx, tables.event_date, rows)
+    return PublishedEvent(event, revision, dates=_dates(event, stand))
+
+
+def mark_missing(tx: Connection, ids: Collection[str], now: datetime) -> None:
+    """Remember that the files no longer hold these events. They stay published; `publish` takes it back."""
+    take_turns(tx, TURN)
+    event = tables.event
+    tx.execute(
+        update(event).where(event.c.id.in_(sorted(ids)), event.c.missing_since.is_(None)).values(missing_since=now)
+    )
+
+
+def revisions(tx: Connection, event: str) -> list[Revision]:
+    """Every version of an event that was ever published, oldest first."""
+    table = tables.revision
+    rows = tx.execute(select(table).where(table.c.event == event).order_by(table.c.revision))
+    return [Revision(row.revision, row.at, unpack(row.facts)) for row in rows]
+
+
+def snapshot(tx: Connection) -> dict[str, bytes]:
+    """The files of the last reading that was accepted: path -> content."""
+    return {row.path: row.body for row in tx.execute(select(tables.snapshot).order_by(tables.snapshot.c.path))}
+
+
+def snapshot_digest(tx: Connection) -> str | None:
+    """The name of those files, as whoever accepted them put it into the state `SNAPSHOT`; None before the first."""
+    known = state.get(tx, SNAPSHOT)
+    return known if isinstance(known, str) else None
+
+
+def save_snapshot(tx: Connection, files: Mapping[str, bytes]) -> None:
+    """Keep these files, and only these."""
+    take_turns(tx, TURN)
+    tx.execute(delete(tables.snapshot).where(tables.snapshot.c.path.not_in(sorted(files))))
+    upsert(tx, tables.snapshot, [{"path": path, "body": body} for path, body in sorted(files.items())])
+
+
+def entries(tx: Connection) -> dict[str, Entry]:
+    """Every calendar entry that was ever rendered, by uid in order, those that left the feeds too."""
+    return {row.uid: Entry(**row._mapping) for row in tx.execute(select(tables.entry).order_by(tables.entry.c.uid))}
+
+
+def save_entries(tx: Connection, entries: Iterable[Entry]) -> None:
+    """Keep these entries in place of those with the same uid."""
+    upsert(tx, tables.entry, [asdict(entry) for entry in entries])
+
+
+def feed_stamps(tx: Connection) -> dict[str, FeedStamp]:
+    """What each feed last said, by its name."""
+    return {row.name: FeedStamp(row.digest, row.last_modified) for row in tx.execute(select(tables.feed))}
+
+
+def save_feed_stamp(tx: Connection, name: str, stamp: FeedStamp) -> None:
+    """Keep what a feed says from now on."""
+    upsert(tx, tables.feed, [{"name": name} | asdict(stamp)])
+
+
+def _stand(tx: Connection, event: str) -> _Stand:
+    date = tables.event_date
+    rows = tx.execute(select(date).where(date.c.event == event))
+    return {(row.kind, row.occurrence): (row.fact, row.revision, row.known_at) for row in rows}
+
+
+def _published(row: Row[tuple[object, ...]], stand: _Stand, *, missing: bool | None = None) -> PublishedEvent:
+    event = unpack(row.facts)
+    gone = row.missing_since is not None if missing is None else missing
+    return PublishedEvent(event, row.revision, gone, _dates(event, stand))
+
+
+def _dates(event: Event, stand: _Stand) -> tuple[PublishedDate, ...]:
+    return tuple(PublishedDate(date, *stand[date.key][1:]) for date in event.dates)

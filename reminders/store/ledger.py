@@ -1,0 +1,143 @@
+"""The outbox, as people look at it and put it right: what is there, why, and hold, release, discard, retry."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
+
+from reminders.planning.notices import Reason
+from reminders.store.rows import Row, log, read_row
+from reminders.store.tables import AT_REST, IN_HAND, OWED, STATES, attempt, history, outbox
+
+BY_HAND = "by-hand"
+"""The reason of whatever an operator held, released or retried."""
+
+PARTS = (OWED, IN_HAND, AT_REST)
+_LISTED = [column for column in outbox.c if column.name != "body"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a row's history: when (event time) it came into a state, and why."""
+
+    at: datetime
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One time a message was begun at a server. `outcome` is sent, again, failed, uncertain, or "" while under way."""
+
+    number: int
+    owner: str
+    started_at: datetime
+    ended_at: datetime | None
+    phase: str
+    code: int
+    reply: str
+    message_id: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything known about one notice."""
+
+    row: Row
+    history: tuple[Line, ...]
+    attempts: tuple[Attempt, ...]
+
+
+def counts(tx: Connection) -> dict[str, int]:
+    """How many rows are in each state, every state named."""
+    numbers = dict.fromkeys(STATES, 0)
+    for part in PARTS:
+        found = tx.execute(select(outbox.c.state, func.count()).where(part).group_by(outbox.c.state))
+        numbers |= {name: count for name, count in found}
+    return numbers
+
+
+def listing(tx: Connection, states: Collection[str] = (), limit: int = 100) -> list[Row]:
+    """The rows in these states (any when none is named) that came last, newest first, without their bytes."""
+    newest = select(*_LISTED).order_by(outbox.c.id.desc()).limit(limit)
+    queries = [newest.where(part, outbox.c.state.in_(sorted(states))) for part in PARTS] if states else [newest]
+    rows = [read_row(row._mapping) for query in queries for row in tx.execute(query)]
+    return sorted(rows, key=lambda row: row.id, reverse=True)[:limit]
+
+
+def show(tx: Connection, id: int) -> Record | None:
+    """One row with its history, its attempts and its bytes."""
+    found = tx.execute(select(outbox).where(outbox.c.id == id)).one_or_none()
+    return None if found is None else _record(tx, read_row(found._mapping))
+
+
+def why(tx: Connection, event: str, subscriber: int) -> list[Record]:
+    """Every notice about an event to a person, in the order they were due: what was sent, what was not, and why."""
+    query = select(*_LISTED).where(outbox.c.event == event, outbox.c.subscriber == subscriber)
+    rows = tx.execute(query.order_by(outbox.c.due_at, outbox.c.id)).all()
+    return [_record(tx, read_row(row._mapping)) for row in rows]
+
+
+def hold(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
+    """Keep owed rows back until they are released. Returns the ids of those it concerned, like all of these."""
+    return _move(tx, ids, batch, ["owed"], "held", BY_HAND, now)
+
+
+def release(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
+    """Let held rows go; each is still asked whether it is wanted before it is sent."""
+    return _move(tx, ids, batch, ["held"], "owed", BY_HAND, now)
+
+
+def discard(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
+    """Drop owed and held rows for good: they are never owed again."""
+    return _move(tx, ids, batch, ["owed", "held"], "dropped", Reason.DISCARDED.value, now)
+
+
+def retry(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
+    """Owe failed and uncertain rows once more. One that was begun before is sent as the same bytes."""
+    return _move(tx, ids, batch, ["failed", "uncertain"], "owed", BY_HAND, now)
+
+
+def oldest_due(tx: Connection, now: datetime) -> datetime | None:
+    """Since when the row that waits longest has been due, of those to be sent; None when nothing waits."""
+    oldest = select(func.min(outbox.c.due_at)).where(outbox.c.due_at <= now)
+    found: list[datetime | None] = [tx.execute(oldest.where(part)).scalar_one() for part in (OWED, IN_HAND)]
+    return min((each for each in found if each is not None), default=None)
+
+
+def next_attempt(tx: Connection) -> datetime | None:
+    """When (wall time) the first of the rows that wait for another try may be claimed; None when none waits."""
+    first: datetime | None = tx.execute(select(func.min(outbox.c.next_at)).where(OWED)).scalar_one()
+    return first
+
+
+def _move(
+    tx: Connection, ids: Collection[int], batch: int | None, states: list[str], after: str, reason: str, now: datetime
+) -> list[int]:
+    chosen: ColumnElement[bool] = outbox.c.id.in_(sorted(ids))
+    if batch is not None:
+        chosen = or_(chosen, outbox.c.batch == batch)
+    where = (outbox.c.state.in_(states), chosen)
+    found = list(tx.execute(select(outbox.c.id).where(*where).order_by(outbox.c.id).with_for_update()).scalars())
+    moved: dict[str, Any] = {"state": after, "reason": "" if after == "owed" else reason, "next_at": None}
+    moved |= {"settled_at": now, "body": None} if after == "dropped" else {"settled_at": None, "tries": 0}
+    if found:
+        tx.execute(update(outbox).where(outbox.c.id == bindparam("row")), [moved | {"row": id} for id in found])
+    log(tx, found, after, reason, now)
+    return found
+
+
+def _record(tx: Connection, row: Row) -> Record:
+    lines = tx.execute(select(history).where(history.c.outbox == row.id).order_by(history.c.id))
+    begun = tx.execute(select(attempt).where(attempt.c.outbox == row.id).order_by(attempt.c.id))
+    names = Attempt.__dataclass_fields__
+    return Record(
+        row,
+        tuple(Line(line.at, line.state, line.reason) for line in lines),
+        tuple(Attempt(**{name: each._mapping[name] for name in names}) for each in begun),
+    )

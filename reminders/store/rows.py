@@ -1,0 +1,98 @@
+"""A row of the outbox as a value, and the lines of its history."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam
+
+from reminders.planning.notices import Notice, NoticeKind, Reason
+from reminders.store.tables import history, outbox
+
+_CHANGE = outbox.update().where(outbox.c.id == bindparam("row"))
+_LOG = history.insert()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One notice in the outbox.
+
+    `state` is one of `tables.STATES`, `reason` why it is there ("" when that needs no saying). `attempts` counts how
+    often the message was begun at a server, `tries` how often it was put back. `next_at` and `lease_until` are wall
+    time, the rest event time. `message_id`, `composed_at` and `body` (the very bytes) are set from the first attempt
+    on, `body` until the row is sent or dropped; listings leave it None. `reply` is what the server said last.
+    `parents` are the Message-IDs that a change notice answers, oldest first (set by `outbox.claim`).
+    """
+
+    id: int
+    notice: Notice
+    state: str
+    reason: str
+    uncertain_policy: str
+    attempts: int
+    tries: int
+    next_at: datetime | None
+    owner: str
+    lease_until: datetime | None
+    message_id: str
+    composed_at: datetime | None
+    body: bytes | None
+    reply: str
+    owed_at: datetime
+    settled_at: datetime | None
+    batch: int
+    parents: tuple[str, ...] = ()
+
+
+def read_row(stored: Mapping[Any, Any]) -> Row:
+    """The row that these columns of the outbox are; `body` may be left out."""
+    reason = stored["reason"]
+    notice = Notice(
+        kind=NoticeKind(stored["kind"]),
+        event=stored["event"],
+        date_kind=stored["date_kind"],
+        occurrence=stored["occurrence"],
+        subscriber=stored["subscriber"],
+        fact=stored["fact"],
+        due_at=stored["due_at"],
+        expires_at=stored["expires_at"],
+        rule=stored["rule"],
+        before=stored["before"],
+        revision=stored["revision"],
+        dropped=Reason(reason) if stored["state"] == "dropped" else None,
+    )
+    body = stored.get("body")
+    return Row(
+        id=stored["id"],
+        notice=notice,
+        state=stored["state"],
+        reason=reason,
+        uncertain_policy=stored["uncertain_policy"],
+        attempts=stored["attempts"],
+        tries=stored["tries"],
+        next_at=stored["next_at"],
+        owner=stored["owner"],
+        lease_until=stored["lease_until"],
+        message_id=stored["message_id"],
+        composed_at=stored["composed_at"],
+        body=None if body is None else zlib.decompress(body),
+        reply=stored["reply"],
+        owed_at=stored["owed_at"],
+        settled_at=stored["settled_at"],
+        batch=stored["batch"],
+    )
+
+
+def change(tx: Connection, id: int, columns: Mapping[str, Any]) -> None:
+    """Set these columns of a row."""
+    tx.execute(_CHANGE, {"row": id, **columns})
+
+
+def log(tx: Connection, ids: Collection[int], state: str, reason: str, now: datetime) -> None:
+    """Add a line to the history of each of these rows."""
+    if ids:
+        tx.execute(_LOG, [{"outbox": id, "at": now, "state": state, "reason": reason} for id in ids])

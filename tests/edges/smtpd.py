@@ -1,0 +1,216 @@
+"""A real SMTP server whose faults are chosen, on a port of its own at 127.0.0.1.
+
+In a test: ``async with serving(faults={"RCPT": ["451 4.7.1 later"]}) as server``. Each fault happens once, in order;
+then the server behaves. A fault is a reply, ``LOSE`` (the connection is cut) or ``SILENCE`` (no answer, ever), and
+belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before the message), DOT (after the message was kept), RSET, QUIT.
+
+As a process: ``python -m tests.edges.smtpd FILE`` prints its port and appends each message it accepts to FILE, one
+line of JSON with `sender`, `recipients` and `data`, on the disk before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+import sys
+import warnings
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+LOSE = "lose"
+SILENCE = "silence"
+
+
+@dataclass(slots=True)
+class Received:
+    """One message the server kept, as it was handed over (dots unstuffed)."""
+
+    sender: str
+    recipients: list[str]
+    data: bytes
+    options: list[str]
+
+
+@dataclass(slots=True)
+class Server:
+    """What the server was told and what it saw. `connections` counts those made."""
+
+    port: int = 0
+    faults: dict[str, deque[str]] = field(default_factory=dict)
+    received: list[Received] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    connections: int = 0
+    keep: Path | None = None
+    kept: asyncio.Event = field(default_factory=asyncio.Event)
+    peers: list[_Peer] = field(default_factory=list)
+
+    def fail(self, step: str, *faults: str) -> None:
+        self.faults.setdefault(step, deque()).extend(faults)
+
+    def fault(self, step: str) -> str:
+        waiting = self.faults.get(step)
+        return waiting.popleft() if waiting else ""
+
+
+class _Peer(SMTP):
+    def __init__(self, server: Server, **settings: Any) -> None:
+        super().__init__(_Handler(server), hostname="mail.example.org", **settings)
+        self.record = server
+
+    def connection_made(self, transport: Any) -> None:
+        self.record.connections += 1
+        self.record.peers.append(self)
+        super().connection_made(transport)
+
+    async def push(self, status: Any) -> None:
+        if str(status).startswith("220 mail.example.org"):  # the greeting
+            fault = self.record.fault("CONNECT")
+            if fault and not await self._cut(fault):
+                status = fault
+        await super().push(status)
+
+    async def _cut(self, fault: str) -> bool:
+        """Do what is more than a reply; False when it is a reply."""
+        if fault == LOSE:
+            transport: Any = self.transport
+            transport.abort()
+            raise ConnectionResetError("as chosen")
+        if fault == SILENCE:
+            await asyncio.sleep(3600)
+        return False
+
+    async def _call_handler_hook(self, command: str, *args: Any) -> Any:
+        self.record.commands.append(command)
+        return await super()._call_handler_hook(command, *args)
+
+    async def _step(self, step: str) -> bool:
+        """Whether the command of this step was dealt with by a fault."""
+        fault = self.record.fault(step)
+        if not fault:
+            return False
+        await self._cut(fault)
+        await super().push(fault)
+        if fault.startswith("421"):
+            transport: Any = self.transport
+            transport.close()
+        return True
+
+    async def smtp_EHLO(self, hostname: str) -> None:
+        if not await self._step("EHLO"):
+            await super().smtp_EHLO(hostname)
+
+    async def smtp_MAIL(self, arg: str) -> None:
+        self.record.commands.append(f"MAIL {arg}")
+        if not await self._step("MAIL"):
+            await super().smtp_MAIL(arg)
+
+    async def smtp_RCPT(self, arg: str) -> None:
+        self.record.commands.append(f"RCPT {arg}")
+        if not await self._step("RCPT"):
+            await super().smtp_RCPT(arg)
+
+    async def smtp_DATA(self, arg: str) -> None:
+        if not await self._step("DATA"):
+            await super().smtp_DATA(arg)
+
+    async def smtp_RSET(self, arg: str) -> None:
+        if not await self._step("RSET"):
+            await super().smtp_RSET(arg)
+
+    async def smtp_QUIT(self, arg: str) -> None:
+        if not await self._step("QUIT"):
+            await super().smtp_QUIT(arg)
+
+
+class _Handler:
+    def __init__(self, record: Server) -> None:
+        self.record = record
+
+    async def handle_DATA(self, server: _Peer, session: Session, envelope: Envelope) -> str:
+        data = envelope.content
+        assert isinstance(data, bytes)
+        got = Received(str(envelope.mail_from), list(envelope.rcpt_tos), data, list(envelope.mail_options))
+        if self.record.keep is not None:
+            line = {"sender": got.sender, "recipients": got.recipients, "data": data.decode("utf-8", "surrogateescape")}
+            with self.record.keep.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        self.record.received.append(got)
+        self.record.kept.set()
+        fault = self.record.fault("DOT")
+        if fault:
+            await server._cut(fault)
+        return fault or "250 2.0.0 OK kept"
+
+
+@asynccontextmanager
+async def serving(
+    *,
+    faults: Mapping[str, Sequence[str]] | None = None,
+    tls: ssl.SSLContext | None = None,
+    implicit: bool = False,
+    login: tuple[str, str] | None = None,
+    smtputf8: bool = True,
+    keep: Path | None = None,
+    port: int = 0,
+) -> AsyncIterator[Server]:
+    """A server for as long as the block runs. `tls` offers STARTTLS, or with `implicit` TLS from the first byte."""
+    record = Server(keep=keep)
+    for step, chosen in (faults or {}).items():
+        record.fail(step, *chosen)
+
+    def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any) -> AuthResult:
+        assert isinstance(given, LoginPassword)
+        good = login is not None and (given.login.decode(), given.password.decode()) == login
+        return AuthResult(success=good, handled=False)
+
+    loop = asyncio.get_running_loop()
+
+    def peer() -> _Peer:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # aiosmtpd does not know that the listener itself speaks TLS
+            return _Peer(
+                record,
+                tls_context=None if implicit else tls,
+                require_starttls=tls is not None and not implicit,
+                auth_require_tls=tls is not None and not implicit,
+                auth_required=login is not None,
+                authenticator=authenticate if login else None,
+                enable_SMTPUTF8=smtputf8,
+                loop=loop,
+            )
+
+    listening = await loop.create_server(peer, "127.0.0.1", port, ssl=tls if implicit else None)
+    record.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield record
+    finally:
+        listening.close()
+        handlers = [each._handler_coroutine for each in record.peers if each._handler_coroutine is not None]
+        for each in record.peers:
+            transport: Any = each.transport
+            if transport is not None:
+                transport.abort()
+        for handler in handlers:
+            handler.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
+        await asyncio.sleep(0)
+
+
+async def _main(keep: Path, port: int) -> None:
+    async with serving(keep=keep, port=port) as server:
+        print(server.port, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

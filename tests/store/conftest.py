@@ -1,0 +1,68 @@
+"""One suite, two databases: every test that asks for `store` or `url` runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reminders.store.engine import Store, create, open_store
+from tests.store import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new store on PostgreSQL that the tests of a session share, emptied between them."""
+    with postgres.database(postgres_server) as url:
+        create(url).close()
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "reminders.sqlite"
+    create(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a new store is."""
+    if kind == "sqlite":
+        path = tmp_path / "reminders.sqlite"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    shared = request.getfixturevalue("postgres_url")
+    yield shared
+    postgres.empty(shared)
+
+
+@pytest.fixture
+def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where there is no store yet: no file, or a database with nothing in it."""
+    if kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new' / 'reminders.sqlite'}"
+        return
+    with postgres.database(request.getfixturevalue("postgres_server")) as url:
+        yield url
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    store = open_store(url)
+    yield store
+    store.close()

@@ -1,0 +1,222 @@
+"""Many at once: threads of one process, and processes that are killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from reminders.planning.notices import Reason
+from reminders.store import events, ledger, outbox, people
+from reminders.store.engine import Store, check, open_store
+from reminders.store.rows import Row
+from tests.builders import EPOCH, date, event
+from tests.store.builders import (
+    LEASE,
+    NOW,
+    WALL,
+    audience,
+    begin,
+    begin_in,
+    claim,
+    invite,
+    look,
+    owe,
+    recover,
+    reminder,
+    settle,
+    token_for,
+)
+
+
+def test_each_row_is_claimed_by_one_of_many_workers(store: Store) -> None:
+    owe(store, *(reminder(person) for person in invite(store, 60)))
+
+    def work(number: int) -> list[int]:
+        sent = []
+        while row := claim(store, f"w{number}"):
+            assert begin(store, row, f"w{number}")
+            assert settle(store, row, "sent", f"w{number}")
+            sent.append(row.id)
+        return sent
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = [id for part in pool.map(work, range(4)) for id in part]
+    assert sorted(sent) == list(range(1, 61))
+    with store.reading() as tx:
+        assert ledger.counts(tx)["sent"] == 60
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])  # on SQLite the second writer waits for the first
+def test_a_claim_passes_over_rows_that_others_are_claiming(store: Store) -> None:
+    owe(store, *(reminder(person) for person in invite(store, 2)))
+    with store.writing() as tx:
+        first = outbox.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE)
+        second, third = claim(store, "w2"), claim(store, "w3")
+    assert first is not None
+    assert second is not None
+    assert ([first.id, second.id], third) == ([1, 2], None)
+
+
+def test_of_fence_and_drop_at_the_same_moment_one_wins(store: Store) -> None:
+    ids = owe(store, *(reminder(person) for person in invite(store, 20))).new
+    rows = [row for id in ids if (row := claim(store, f"w{id}"))]
+    barrier = threading.Barrier(2)
+
+    def fence(row: Row) -> bool:
+        barrier.wait()
+        return begin(store, row, row.owner)
+
+    def drop(row: Row) -> bool:
+        barrier.wait()
+        with store.writing() as tx:
+            return outbox.drop(tx, row.id, Reason.DISCARDED, NOW)
+
+    with ThreadPoolExecutor(2) as pool:
+        for row in rows:
+            begun, dropped = pool.submit(fence, row), pool.submit(drop, row)
+            assert begun.result() != dropped.result()
+
+
+def test_of_fence_and_recovery_at_the_same_moment_one_wins(store: Store) -> None:
+    ids = owe(store, *(reminder(person) for person in invite(store, 20))).new
+    rows = [row for id in ids if (row := claim(store, f"w{id}"))]
+    barrier = threading.Barrier(2)
+
+    def fence(row: Row) -> bool:
+        barrier.wait()
+        return begin(store, row, row.owner)
+
+    def take_back(row: Row) -> int:
+        barrier.wait()
+        return recover(store, row.owner)
+
+    for row in rows:
+        with ThreadPoolExecutor(2) as pool:
+            begun, _ = pool.submit(fence, row), pool.submit(take_back, row)
+        after = look(store, row.id)
+        if begun.result():  # the fence came first: in doubt, whoever took it back, or still being sent
+            assert (after.attempts, after.reason) in {(1, "in-doubt"), (1, "")}
+        else:
+            assert (after.state, after.attempts, after.reason) == ("owed", 0, "")
+
+
+def test_no_message_is_begun_after_leaving_was_confirmed(store: Store) -> None:
+    everybody = invite(store, 25)
+    owe(store, *(reminder(person) for person in everybody))
+    rows = {row.notice.subscriber: row for row in (claim(store, f"w{person}") for person in everybody) if row}
+    order: list[tuple[str, int]] = []
+    barrier = threading.Barrier(2)
+
+    def fence(person: int) -> None:
+        row = rows[person]
+        barrier.wait()
+        with store.writing() as tx:
+            if begin_in(tx, row, row.owner):
+                order.append(("begun", person))  # still within the transaction: the latest it can be decided
+
+    def leave(person: int) -> None:
+        barrier.wait()
+        with store.writing() as tx:
+            people.leave(tx, person, "page", NOW)
+        order.append(("left", person))
+
+    with ThreadPoolExecutor(2) as pool:
+        for person in everybody:
+            both = [pool.submit(fence, person), pool.submit(leave, person)]
+            for each in both:
+                each.result()
+    for person in everybody:
+        seen = [what for what, whom in order if whom == person]
+        assert seen in (["left"], ["begun", "left"])
+        assert (look(store, rows[person].id).state == "dropped") == (seen == ["left"])
+
+
+def test_two_machines_that_publish_the_same_change_count_it_once(store: Store) -> None:
+    def publish(_: int) -> int:
+        with store.writing() as tx:
+            events.publish(tx, event("talking-2019", date("2019-02-12")), EPOCH)
+            return events.publish(tx, event("talking-2019", date("2019-02-19")), EPOCH).revision
+
+    with store.writing() as tx:
+        events.publish(tx, event("talking-2019", date("2019-02-19")), EPOCH)
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(publish, range(4))) == [3, 5, 7, 9]
+
+
+def test_two_machines_that_read_the_same_people_invite_them_once(store: Store) -> None:
+    everybody = audience(*(f"person{number}@example.org" for number in range(20)))
+
+    def sync(_: int) -> None:
+        with store.writing() as tx:
+            people.sync(tx, [everybody], token_for, EPOCH)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(sync, range(4)))
+    with store.reading() as tx:
+        assert len(people.subscribers(tx, [everybody])) == 20
+
+
+def _deliver_until_killed(url: str, sink: str, owner: str) -> None:
+    """A worker: what it `sends` is a line in a file, on the disk before it goes on."""
+    store = open_store(url)
+    with open(sink, "a", encoding="ascii") as lines:  # noqa: PTH123  # like a socket: handed over line by line
+        while row := claim(store, owner):
+            if not begin(store, row, owner):
+                continue
+            message = look(store, row.id)
+            lines.write(f"{row.notice.key} {message.message_id}\n")
+            lines.flush()
+            settle(store, row, "sent", owner)
+    store.close()
+
+
+def test_killing_workers_at_any_moment_loses_no_mail_and_repeats_no_more_than_were_in_hand(
+    url: str, tmp_path: Path
+) -> None:
+    store = open_store(url)
+    owe(store, *(reminder(person) for person in invite(store, 120)))
+    store.close()
+    sink = tmp_path / "sink"
+    sink.touch()
+    processes = multiprocessing.get_context("forkserver")  # threads of this process are not copied
+    processes.set_forkserver_preload([__name__])
+    kills, chance = 0, random.Random(5)
+    counts: dict[str, int] = {}
+    for run in range(200):
+        workers = [
+            processes.Process(target=_deliver_until_killed, args=(url, str(sink), f"w{run}-{number}"))
+            for number in range(2)
+        ]
+        for worker in workers:
+            worker.start()
+        time.sleep(chance.uniform(0.05, 0.25))
+        for worker in workers:
+            if worker.exitcode is None and run < 15:
+                os.kill(worker.pid or 0, signal.SIGKILL)
+                kills += 1
+        for worker in workers:
+            worker.join()
+        store = open_store(url)
+        recover(store, f"w{run}-0", f"w{run}-1", max_attempts=100)
+        with store.reading() as tx:
+            counts = ledger.counts(tx)
+        store.close()
+        if counts["sent"] == 120:
+            break
+    sent = [(line[:64], line[65:]) for line in sink.read_text().splitlines()]
+    ids = dict(sent)
+    assert counts["sent"] == len(ids) == 120
+    assert all(ids[key] == message_id for key, message_id in sent), "one Message-ID for one notice"
+    copies = Counter(key for key, _ in sent)
+    assert sum(copies.values()) - 120 <= kills
+    assert kills > 5
+    assert check(url) == []

@@ -1,0 +1,123 @@
+"""Looking at the outbox and putting it right."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from reminders.planning.notices import Reason
+from reminders.store import ledger
+from reminders.store.engine import Store, check
+from reminders.store.tables import STATES, outbox
+from tests.store.builders import NOW, begin, claim, invite, look, owe, recover, reminder, send, settle, story
+
+
+def test_every_state_is_counted(store: Store) -> None:
+    people = invite(store, 3)
+    send(store, reminder(people[0]))
+    owe(store, reminder(people[1]), reminder(people[2]), reminder(1, rule="old", dropped=Reason.EXPIRED), limit=1)
+    with store.reading() as tx:
+        counts = ledger.counts(tx)
+    assert counts == dict.fromkeys(STATES, 0) | {"sent": 1, "owed": 1, "held": 1, "dropped": 1}
+
+
+def test_the_newest_rows_are_listed_first_without_their_bytes(store: Store) -> None:
+    people = invite(store, 4)
+    ids = owe(store, *(reminder(person) for person in people)).new
+    assert begin(store, claim(store))
+    with store.reading() as tx:
+        assert [row.id for row in ledger.listing(tx)] == list(ids[::-1])
+        assert [row.id for row in ledger.listing(tx, ["owed"], limit=2)] == [ids[3], ids[2]]
+        assert [(row.id, row.body) for row in ledger.listing(tx, ["sending"])] == [(ids[0], None)]
+    assert look(store, ids[0]).body == b"the mail"
+
+
+def test_why_tells_everything_about_an_event_and_a_person_in_order(store: Store) -> None:
+    people = invite(store, 2)
+    earlier = reminder(rule="course-4w", due_at=NOW - timedelta(days=14), dropped=Reason.BEFORE_EPOCH)
+    send(store, reminder(people[0]))
+    owe(store, earlier, reminder(people[1]), reminder(people[0], event="other-2019"))
+    with store.reading() as tx:
+        records = ledger.why(tx, "talking-2019", people[0])
+    assert [(each.row.notice.rule, each.row.state, each.row.reason) for each in records] == [
+        ("course-4w", "dropped", "before-epoch"),
+        ("course-2w", "sent", ""),
+    ]
+    assert [len(each.attempts) for each in records] == [0, 1]
+
+
+def test_a_row_that_is_not_there_is_none(store: Store) -> None:
+    with store.reading() as tx:
+        assert ledger.show(tx, 7) is None
+
+
+def test_an_operator_holds_releases_and_discards_what_is_not_sent(store: Store) -> None:
+    people = invite(store, 3)
+    first, second, third = owe(store, *(reminder(person) for person in people)).new
+    row = claim(store)
+    assert row is not None
+    assert row.id == first
+    with store.writing() as tx:
+        assert ledger.hold(tx, [first, second, third], now=NOW) == [second, third]
+        assert ledger.hold(tx, [second], now=NOW) == []
+        assert ledger.release(tx, [first, second], now=NOW) == [second]
+        assert ledger.discard(tx, [first, third], now=NOW) == [third]
+        assert ledger.release(tx, [third], now=NOW) == []
+    assert story(store, second) == [("owed", ""), ("held", "by-hand"), ("owed", "by-hand")]
+    assert story(store, third) == [("owed", ""), ("held", "by-hand"), ("dropped", "discarded")]
+    assert look(store, third).notice.dropped is Reason.DISCARDED
+
+
+def test_an_operator_retries_what_failed_or_is_in_doubt_as_the_same_bytes(store: Store) -> None:
+    people = invite(store, 2)
+    failed = send(store, reminder(people[0]), "failed")
+    doubtful = send(store, reminder(people[1]), "uncertain")
+    sent = send(store, reminder(people[0], rule="other"))
+    with store.writing() as tx:
+        assert ledger.retry(tx, [failed, doubtful, sent], now=NOW) == [failed, doubtful]
+    for _ in range(2):
+        row = claim(store)
+        assert row is not None
+        assert (row.body, row.settled_at) == (b"the mail", None)
+        assert begin(store, row, body=b"another mail")
+        assert settle(store, row, "sent")
+
+
+def test_health_knows_since_when_mail_is_waiting(store: Store) -> None:
+    people = invite(store, 3)
+    with store.reading() as tx:
+        assert ledger.oldest_due(tx, NOW) is None
+    owe(store, *(reminder(person, due_at=NOW - timedelta(hours=person)) for person in people))
+    owe(store, reminder(rule="later", due_at=NOW + timedelta(hours=1)))
+    with store.reading() as tx:
+        assert ledger.oldest_due(tx, NOW) == NOW - timedelta(hours=3)
+    owners = ["w1", "w2", "w3"]
+    rows = [claim(store, owner) for owner in owners]
+    with store.reading() as tx:
+        assert ledger.oldest_due(tx, NOW) == NOW - timedelta(hours=3)  # in hand is not sent
+    for row, owner in zip(rows, owners, strict=True):
+        assert begin(store, row, owner)
+        settle(store, row, "sent", owner)
+    with store.reading() as tx:
+        assert ledger.oldest_due(tx, NOW) is None
+        assert ledger.oldest_due(tx, NOW + timedelta(hours=1)) == NOW + timedelta(hours=1)
+
+
+def test_a_ledger_that_contradicts_itself_is_reported(store: Store, url: str) -> None:
+    invite(store)
+    id = send(store, reminder())
+    assert check(url) == []
+    with store.writing() as tx:
+        tx.execute(outbox.update().values(attempts=0))
+    assert check(url) == [
+        f"outbox row {id} counts 0 attempts, but 1 are recorded",
+        f"outbox row {id} is called sent, but no attempt is recorded",
+    ]
+
+
+def test_rows_in_hand_can_be_taken_back_after_the_daemon_is_gone(store: Store) -> None:
+    invite(store)
+    (id,) = owe(store, reminder()).new
+    claim(store, "gone")
+    assert recover(store, "gone") == 1
+    with store.writing() as tx:
+        assert ledger.discard(tx, [id], now=NOW) == [id]
