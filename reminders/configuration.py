@@ -6,18 +6,14 @@ audience that follows a level) is checked here. Every problem of every file is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reminders.catalogue import parse, shape, strict
+from reminders.catalogue import shape
 from reminders.catalogue.events import Catalogue, Kind
-from reminders.errors import BadInput, Problem
-from reminders.feed import selection
 from reminders.feed.selection import Feed
-from reminders.planning import rules as ruling
-from reminders.planning import subscribers
 from reminders.planning.rules import Rule
-from reminders.planning.subscribers import Audience, Selection
+from reminders.planning.subscribers import Audience
 
 SCHEMAS: Mapping[str, tuple[str, Callable[[], type[shape.Shape]]]] = {}
 

@@ -67,7 +67,7 @@ class Settings(BaseModel):
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
     """The relay's port: 587 with starttls, 465 with tls, 25 in your own network."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    """How the connection is protected. "none" only for a relay on this machine or network; never falls back by itself."""
+    """How the connection is protected. "none" only for a relay on this machine or network."""
     smtp_ca_file: Annotated[str, StringConstraints(max_length=400)] = ""
     """A file of certificates to trust instead of the system's, for a relay with a private authority."""
     smtp_user: Annotated[str, StringConstraints(max_length=200)] = ""
@@ -75,7 +75,7 @@ class Settings(BaseModel):
     smtp_password: SecretStr = SecretStr("")
     """The account's password."""
     mail_from: Annotated[str, StringConstraints(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
-    """The address mails come from; it must be able to receive. Many relays accept only the account's own. Required with smtp_host."""
+    """The address mails come from; it must be able to receive. Required with smtp_host."""
     reply_to: Annotated[str, StringConstraints(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
     """Where answers go; empty for mail_from."""
 
@@ -106,7 +106,10 @@ class Settings(BaseModel):
             raise PydanticCustomError(
                 "wrong",
                 "{what}",
-                {"what": "smtp_host is set, but nothing says who mails come from", "write": "mail_from: dates@your.org"},
+                {
+                    "what": "smtp_host is set, but nothing says who mails come from",
+                    "write": "mail_from: dates@your.org",
+                },
             )
         if self.smtp_user and self.smtp_security == "none":
             raise PydanticCustomError(

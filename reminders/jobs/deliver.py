@@ -12,12 +12,11 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError
-from reminders.jobs.refresh import EPOCH
 from reminders.jobs.service import Book, Service
 from reminders.mail import compose
 from reminders.mail.compose import Letter
@@ -131,9 +130,7 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
 
     def settle(state: str, why: str, *, phase: str = "", code: int = 0, next_at: datetime | None = None) -> Handled:
         with service.store.writing() as tx:
-            outbox.settle(
-                tx, row.id, owner, state, reply=why, phase=phase, code=code, now=clock.now(), next_at=next_at
-            )
+            outbox.settle(tx, row.id, owner, state, reply=why, phase=phase, code=code, now=clock.now(), next_at=next_at)
         return Handled(row.notice, subscriber, "owed" if state == "again" else state, why)
 
     def give_back(error: DeliveryError) -> TransportFault:
@@ -231,10 +228,10 @@ def transport_of(service: Service) -> Transport:
     """The relay of the settings, or the outbox folder while there is none."""
     chosen = service.settings
     if not chosen.smtp_host:
-        from reminders.mail.folder import FolderTransport  # noqa: PLC0415  # only one of the two is needed
+        from reminders.mail.folder import FolderTransport  # only one of the two is needed
 
         return FolderTransport(service.data / "outbox")
-    from reminders.mail.smtp import SmtpTransport  # noqa: PLC0415  # only one of the two is needed
+    from reminders.mail.smtp import SmtpTransport  # only one of the two is needed
 
     return SmtpTransport(
         host=chosen.smtp_host,
@@ -249,7 +246,7 @@ def transport_of(service: Service) -> Transport:
 
 def recover(service: Service) -> int:
     """Take back what workers of this machine that are gone had claimed, and what any worker held past its lease."""
-    from reminders.jobs import workers  # noqa: PLC0415
+    from reminders.jobs import workers
 
     wall = SystemClock().now()
     with service.store.writing() as tx:

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def draw(
-    tx: Connection, service: Service, book: Book, touched: Mapping[str, PublishedEvent], now: datetime
-) -> int:
+def draw(tx: Connection, service: Service, book: Book, touched: Mapping[str, PublishedEvent], now: datetime) -> int:
     """Draw the entries of these events again and store those that differ. Returns how many did.
 
     An entry that cannot be drawn any more (its date is to be announced again) leaves the feeds.

@@ -29,7 +29,9 @@ def tidy(service: Service, now: datetime) -> Tidied:
         book = service.book(tx)
         if book is None or not months:
             return Tidied()
-        old = [each for each in events.entries(tx).values() if each.left_at is None and each.over < now - months * MONTH]
+        old = [
+            each for each in events.entries(tx).values() if each.left_at is None and each.over < now - months * MONTH
+        ]
         if not old:
             return Tidied()
         events.save_entries(tx, [replace(each, left_at=now) for each in old])

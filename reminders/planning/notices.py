@@ -56,7 +56,14 @@ class Notice:
     @property
     def key(self) -> str:
         """The natural unique key, hashed (64 hex digits): whatever runs twice owes the same notice once."""
-        parts = (self.kind, self.event, self.date_kind, self.occurrence, str(self.subscriber), self.fact)
+        parts: tuple[str, ...] = (
+            self.kind,
+            self.event,
+            self.date_kind,
+            self.occurrence,
+            str(self.subscriber),
+            self.fact,
+        )
         parts += (self.rule,) if self.kind is NoticeKind.REMINDER else (str(self.revision),)
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 

@@ -1,7 +1,7 @@
 """Working days: Monday to Friday without the bank holidays of a UK nation.
 
-Nations are ``ENG``, ``WLS``, ``SCT`` and ``NIR``. Bank holidays are known from 1978 to 2100, as announced or as the
-law lets one foresee; of other years only the weekends are left out.
+Nations are ``ENG``, ``WLS``, ``SCT`` and ``NIR``. Bank holidays are known up to 2100, as announced or as the law lets
+one foresee; after that only the weekends are left out.
 """
 
 from __future__ import annotations
@@ -23,16 +23,6 @@ def step(day: date, count: int, nation: str = "ENG") -> date:
     return day
 
 
-def back(day: date, count: int, nation: str = "ENG") -> date:
-    """The working day `count` before `day`."""
-    return step(day, -count, nation)
-
-
-def forward(day: date, count: int, nation: str = "ENG") -> date:
-    """The working day `count` after `day`."""
-    return step(day, count, nation)
-
-
 def works(day: date, nation: str = "ENG") -> bool:
     """Whether `day` is a working day."""
     return day.weekday() < 5 and day not in _holidays(nation)
@@ -40,7 +30,7 @@ def works(day: date, nation: str = "ENG") -> bool:
 
 @cache
 def _holidays(nation: str) -> Container[date]:
-    from holidays import country_holidays  # noqa: PLC0415  # 0.1 s that only rules with working days need
+    from holidays import country_holidays  # 0.1 s that only rules with working days need
 
     if nation not in NATIONS:
         raise ValueError(f"no nation of the UK: {nation}")

@@ -1,0 +1,50 @@
+"""Which dates somebody means: matched against events, and written in files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from reminders.catalogue.events import Event
+from reminders.catalogue.shape import Ids, Shape, Texts, Wholes
+from reminders.planning.subscribers import Selection, Subscriber
+
+
+class SelectionShape(Shape):
+    """Which dates are meant. What is left out does not matter; of several keys all must fit, of a list any."""
+
+    levels: Wholes = ()
+    """Events of these levels."""
+    categories: Ids = ()
+    """Events of any of these categories."""
+    kinds: Ids = ()
+    """Dates of these kinds."""
+    providers: Texts = ()
+    """Events of these providers."""
+    events: Ids = ()
+    """These events alone, by id."""
+
+    def selection(self) -> Selection:
+        """The same as a fact."""
+        return Selection(self.levels, self.categories, self.kinds, self.providers, self.events)
+
+
+SelectionField = Annotated[SelectionShape, Field(default_factory=SelectionShape)]
+"""A selection that may be left out, and then means everything."""
+
+
+def matches(selection: Selection, event: Event, date_kind: str) -> bool:
+    """Whether a date of this kind of the event is meant."""
+    return (
+        (not selection.levels or event.level in selection.levels)
+        and (not selection.kinds or date_kind in selection.kinds)
+        and (not selection.events or event.id in selection.events)
+        and (not selection.providers or event.provider in selection.providers)
+        and (not selection.categories or not set(selection.categories).isdisjoint(event.categories))
+    )
+
+
+def follows(subscriber: Subscriber, event: Event, date_kind: str) -> bool:
+    """Whether one of the person's audiences follows the date, and the person has not left."""
+    return subscriber.left_at is None and any(matches(each, event, date_kind) for each in subscriber.follows)

@@ -1,0 +1,110 @@
+"""Bytes that are ready to be served: compressed and named once, compared for every request (RFC 9110)."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+
+from starlette.types import Scope, Send
+
+Headers = list[tuple[bytes, bytes]]
+READ = (b"GET", b"HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """The bytes in one encoding: a strong tag of their own, and the header fields of 200 and 304."""
+
+    body: bytes
+    tag: bytes
+    found: Headers
+    unchanged: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One resource in the encodings it is served in. Made by `prepare`, which is the slow part."""
+
+    plain: _Form
+    packed: _Form
+    last_modified: datetime
+
+
+def prepare(body: bytes, *, type: str, cache: str, last_modified: datetime, file_name: str = "") -> Ready:
+    """Make bytes ready. `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``."""
+    name = hashlib.sha256(body).hexdigest()[:32]
+    moment = format_datetime(last_modified.astimezone(UTC), usegmt=True)
+    common = [("cache-control", cache), ("last-modified", moment), ("vary", "accept-encoding")]
+    shown = [("content-type", type)]
+    if file_name:
+        shown.append(("content-disposition", f'inline; filename="{file_name}"'))
+
+    def form(data: bytes, tag: str, more: Iterable[tuple[str, str]] = ()) -> _Form:
+        unchanged = _encode([("etag", tag), *common])
+        found = unchanged + _encode([*shown, *more, ("content-length", str(len(data)))])
+        return _Form(data, tag.encode(), found, unchanged)
+
+    packed = gzip.compress(body, 9, mtime=0)  # the time of packing must not show in the bytes
+    return Ready(
+        plain=form(body, f'"{name}"'),
+        packed=form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]),
+        last_modified=last_modified,
+    )
+
+
+async def answer(ready: Ready, scope: Scope, send: Send) -> None:
+    """Serve it: 200, or 304 to whoever already has these bytes; anything but GET and HEAD is 405.
+
+    Nothing of the request but the method, the encodings and the conditions is looked at: calendar programs send
+    strange ``Accept`` and ``Authorization`` fields, or none.
+    """
+    method: str = scope["method"]
+    if method not in ("GET", "HEAD"):
+        await refuse_method(send)
+        return
+    fields = dict(scope["headers"])
+    form = ready.packed if _takes_gzip(fields.get(b"accept-encoding", b"")) else ready.plain
+    unchanged = _has(form.tag, ready.last_modified, fields)
+    body = b"" if unchanged or method == "HEAD" else form.body
+    status, headers = (304, form.unchanged) if unchanged else (200, form.found)
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse_method(send: Send) -> None:
+    """405: calendar programs try PROPFIND, PUT and OPTIONS, and take any other refusal for a failed log-in."""
+    body = b"Only GET and HEAD are answered here.\n"
+    headers = _encode([("allow", "GET, HEAD"), ("content-type", "text/plain"), ("content-length", str(len(body)))])
+    await send({"type": "http.response.start", "status": 405, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _has(tag: bytes, last_modified: datetime, fields: dict[bytes, bytes]) -> bool:
+    """Whether the asker already has it. Tags win over times, and are compared weakly (RFC 9110, 13.1.2 and 13.2.2)."""
+    tags = fields.get(b"if-none-match")
+    if tags is not None:
+        return tags.strip() == b"*" or tag in [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
+    since = fields.get(b"if-modified-since")
+    if since is None:
+        return False
+    try:
+        moment = parsedate_to_datetime(since.decode("latin-1"))
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and last_modified <= moment
+
+
+def _takes_gzip(accepted: bytes) -> bool:
+    weights: dict[bytes, bool] = {}
+    for part in accepted.lower().split(b","):
+        name, _, weight = part.partition(b";")
+        weights[name.strip()] = weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
+    return weights.get(b"gzip", weights.get(b"*", False))
+
+
+def _encode(headers: Iterable[tuple[str, str]]) -> Headers:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
