@@ -54,7 +54,9 @@ def _unusable(address: str, reason: str) -> tuple[str, str]:
     return f"'{address.strip()[:80]}' is not an e-mail address ({said})", "write one like someone@example.org"
 
 
-MailAddress = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string", "pattern": "^[^@ ]+@[^@ ]+$"})]
+MailAddress = Annotated[
+    str, BeforeValidator(_address), WithJsonSchema({"type": "string", "pattern": "^[^@ ]+@[^@ ]+$"})
+]
 
 
 class MemberShape(Shape):

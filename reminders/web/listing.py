@@ -91,8 +91,7 @@ def arrange(
             line
             for each in published.values()
             for line in lines_of(each, kinds)
-            if line.status is not Status.WITHDRAWN
-            and matches(selection, line.event, line.kind.id if line.kind else "")
+            if line.status is not Status.WITHDRAWN and matches(selection, line.event, line.kind.id if line.kind else "")
         ),
         key=lambda line: line.order,
     )

@@ -162,15 +162,6 @@ def test_the_files_of_a_store_are_for_their_owner_only(tmp_path: Path) -> None:
     store.close()
 
 
-def test_the_sqlite_driver_is_told_to_begin_nothing_by_itself(sqlite_path: Path) -> None:
-    store = open_store(f"sqlite:///{sqlite_path}")
-    with store.writing() as tx:
-        driver = tx.connection.dbapi_connection
-        assert isinstance(driver, sqlite3.Connection)
-        assert (driver.isolation_level, driver.in_transaction) == (None, True)
-    store.close()
-
-
 @pytest.mark.parametrize(("pragma", "value"), [("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1)])
 def test_sqlite_keeps_what_was_committed_through_a_power_cut(sqlite_path: Path, pragma: str, value: object) -> None:
     store = open_store(f"sqlite:///{sqlite_path}")
