@@ -21,7 +21,6 @@ class Line:
     """One date as a page shows it. `kind` is None for an event of which no date is given at all.
 
     `changed` is the day it was last changed, None when it is as first announced.
-
     """
 
     event: Event
@@ -56,13 +55,15 @@ class Line:
 
     @property
     def order(self) -> tuple[int, int, int, str, str, str]:
+        """Sorts by month; within one by day, then what is known only to the month, the season, the year."""
         when = self.date.when if self.date else None
         if when is None or when.first is None:
             return (0, 0, 0, "", self.event.title.casefold(), self.kind.label if self.kind else "")
         coarse = max(0, Precision.MONTH - when.precision)
         instant = self.begins.isoformat() if self.begins else ""
         month = when.first.year * 12 + when.first.month
-        return (month, coarse, when.first.day, instant, self.event.title.casefold(), self.words)
+        day = when.first.day if when.precision >= Precision.DAY else 99
+        return (month, coarse, day, instant, self.event.title.casefold(), self.words)
 
 
 @dataclass(frozen=True, slots=True)

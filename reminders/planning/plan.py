@@ -1,0 +1,306 @@
+"""Who is owed which notice, and which notice is still wanted. Everything here is derived; nothing is remembered.
+
+**Reminders.** The rules about a date whose precision is met make its *rungs*, each due at an instant. Only planned
+dates have any. A date that the files no longer hold keeps its rungs: absence is never a cancellation. For one person
+the rungs whose audience fits are a chain. A rung is of use from when it is due until the next one of the chain is, and
+before or on the day never beyond the date itself: a deadline's last moment, else the instant at which it begins, else
+the end of its first day. A rung that looks back is of use for a week. One that is due when it is of no use any more is
+no rung.
+
+A rung is *ready* once it is due, the date is published as it is, and the person is known. The pass in which that
+happens owes it, or records why not:
+
+- its use ended before the person, the date or this store was there: nothing is recorded, nobody missed anything;
+- the person joined after the date was known and the rung due: ``before-joined``, unless the rule sends the latest;
+- it was due, of a date known, when the store began: ``before-epoch``;
+- its use ended meanwhile, because nothing ran: ``superseded`` by the next rung, or ``expired``;
+- it is late because the date moved, and a change notice tells this person so: ``superseded``.
+
+**Change notices.** Who follows a date is told when it firms up. Who was told otherwise than what is now published, by
+the last mail about it, is owed a correction; a date that only became closer is not otherwise. They are of use until
+the date is over, both as it was told and as it is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from reminders.catalogue import zones
+from reminders.catalogue.changes import ChangeKind, Changes
+from reminders.catalogue.dates import When, narrows
+from reminders.catalogue.events import Event, EventDate, Kind, PublishedDate, PublishedEvent, Status, read_fact
+from reminders.planning.notices import Notice, NoticeKind, Reason, Told
+from reminders.planning.rules import OnJoin, Rule, rules_about
+from reminders.planning.selections import follows
+from reminders.planning.send import due_at
+from reminders.planning.subscribers import Subscriber
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a notice about a date that is not known loses its use."""
+AFTERWARDS = timedelta(days=7)
+"""How long a rung that looks back on its date is of use."""
+OFF = (Status.CANCELLED, Status.WITHDRAWN)
+
+Addressee = tuple[int, str, str, str]
+"""Who is told of which date: subscriber, event, date kind, occurrence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A rule met by a date. It is of no use from `useless_at` on, whatever other rungs there are."""
+
+    rule: Rule
+    due_at: datetime
+    useless_at: datetime
+
+
+def rungs(event: Event, date: EventDate, kind: Kind, rules: tuple[Rule, ...], nation: str) -> tuple[Rung, ...]:
+    """The rungs of a date in the order in which they are due."""
+    if date.status is not Status.PLANNED:
+        return ()
+    found = []
+    for rule in rules_about(event, date.kind, rules):
+        due = due_at(rule.send, date.when, nation) if date.when.precision >= rule.needs else None
+        if due is not None and due < (useless := _useless_at(rule, due, date.when, kind)):
+            found.append(Rung(rule, due, useless))
+    return tuple(sorted(found, key=lambda rung: (rung.due_at, rung.rule.id)))
+
+
+def due(
+    events: Iterable[PublishedEvent],
+    rules: tuple[Rule, ...],
+    kinds: Mapping[str, Kind],
+    subscribers: Iterable[Subscriber],
+    *,
+    since: datetime,
+    now: datetime,
+    epoch: datetime,
+    nation: str,
+    announced: Collection[Addressee] = frozenset(),
+) -> list[Notice]:
+    """The reminders that became ready after `since` and until `now`; those with `dropped` are only to be recorded.
+
+    `epoch` is when this store began. `announced` are those owed a change notice about a date since it is as it is.
+    """
+    people = sorted((each for each in subscribers if each.left_at is None), key=lambda each: each.id)
+    joined = [each for each in people if since < each.joined_at <= now]
+    notices: list[Notice] = []
+    for published in sorted(events, key=lambda each: each.event.id):
+        for dated in published.dates:
+            ladder = _ladder(published.event, dated.date, rules, kinds, nation)
+            if dated.known_at > now or not ladder or ladder[0].due_at > now:
+                continue
+            everybody = dated.known_at > since or any(since < rung.due_at <= now for rung in ladder)
+            for person in people if everybody else joined:
+                if person.joined_at <= now and follows(person, published.event, dated.date.kind):
+                    notices += _ready(published.event, dated, ladder, person, since, now, epoch, announced)
+    return notices
+
+
+def next_due(
+    events: Iterable[PublishedEvent],
+    rules: tuple[Rule, ...],
+    kinds: Mapping[str, Kind],
+    *,
+    after: datetime,
+    nation: str,
+) -> datetime | None:
+    """The earliest instant later than `after` at which a rung is due; None when there is no more."""
+    instants = (
+        rung.due_at
+        for published in events
+        for dated in published.dates
+        for rung in _ladder(published.event, dated.date, rules, kinds, nation)
+    )
+    return min((instant for instant in instants if instant > after), default=None)
+
+
+def announcements(
+    changes: Changes,
+    events: Mapping[str, PublishedEvent],
+    subscribers: Iterable[Subscriber],
+    kinds: Mapping[str, Kind],
+    now: datetime,
+) -> list[Notice]:
+    """What the followers of dates that firmed up are told. `events` are as published after the changes."""
+    people = sorted(subscribers, key=lambda each: each.id)
+    notices = []
+    for change in changes.of(ChangeKind.DATE_FIRMED_UP):
+        before, published = change.before, events[change.event_id]
+        dated = find(published, change.date or ("", ""))
+        if before is None or dated is None or dated.date.kind not in kinds:
+            continue
+        until = _news_until(dated.date.when)
+        if until <= now or not before.status is dated.date.status is Status.PLANNED:
+            continue  # what is postponed or on again is told, as a correction, to those who heard of it
+        for person in people:
+            if follows(person, published.event, dated.date.kind):
+                addressee = (person.id, published.event.id, *dated.date.key)
+                notices.append(_news(NoticeKind.ANNOUNCED, addressee, dated, before.fact, now, until))
+    return notices
+
+
+def corrections(
+    told: Iterable[Told],
+    events: Mapping[str, PublishedEvent],
+    kinds: Mapping[str, Kind],
+    now: datetime,
+    *,
+    left: Collection[int] = frozenset(),
+) -> list[Notice]:
+    """What must be put right: for each last mail that says otherwise than what is published now, a notice.
+
+    Also to people who no longer follow the date, but not to those who `left` (ids). A kind of date that the files do
+    not name any more has no words, and is passed over.
+    """
+    notices = []
+    for mail in sorted(told, key=_addressee):
+        published = events.get(mail.event)
+        dated = find(published, (mail.date_kind, mail.occurrence)) if published else None
+        if dated is None or mail.subscriber in left or mail.date_kind not in kinds:
+            continue
+        if _agrees(mail.fact, dated.date):
+            continue
+        until = max(_news_until(dated.date.when), _news_until(read_fact(mail.fact)[0]))
+        if until > now:
+            kind = NoticeKind.CANCELLED if dated.date.status in OFF else NoticeKind.MOVED
+            notices.append(_news(kind, _addressee(mail), dated, mail.fact, now, until))
+    return notices
+
+
+def still_wanted(
+    notice: Notice,
+    event: PublishedEvent | None,
+    subscriber: Subscriber | None,
+    rules: tuple[Rule, ...],
+    kinds: Mapping[str, Kind],
+    told: Told | None,
+    now: datetime,
+) -> Reason | None:
+    """Why an owed notice must not be sent after all, on the facts as they are now; None when it must.
+
+    `told` is the last mail about the date that this person got.
+    """
+    dated = find(event, (notice.date_kind, notice.occurrence)) if event else None
+    if subscriber is None or event is None or dated is None or notice.date_kind not in kinds:
+        return Reason.NOT_FOLLOWING
+    if subscriber.left_at is not None:
+        return Reason.UNSUBSCRIBED
+    if dated.date.fact != notice.fact:
+        return Reason.CANCELLED if dated.date.status in OFF else Reason.MOVED
+    match notice.kind:
+        case NoticeKind.REMINDER:
+            about = rules_about(event.event, notice.date_kind, rules)
+            rule = next((each for each in about if each.id == notice.rule), None)
+            if rule is None or not _fits(rule, subscriber) or not follows(subscriber, event.event, notice.date_kind):
+                return Reason.NOT_FOLLOWING
+            if now >= notice.expires_at:
+                useless = _useless_at(rule, notice.due_at, dated.date.when, kinds[notice.date_kind])
+                return Reason.SUPERSEDED if notice.expires_at < useless else Reason.EXPIRED
+        case NoticeKind.ANNOUNCED:
+            if not follows(subscriber, event.event, notice.date_kind):
+                return Reason.NOT_FOLLOWING
+            if told is not None and told.fact == notice.fact:
+                return Reason.TOLD
+        case NoticeKind.MOVED | NoticeKind.CANCELLED:
+            if told is None or _agrees(told.fact, dated.date):
+                return Reason.TOLD
+    return Reason.EXPIRED if now >= notice.expires_at else None
+
+
+def find(event: PublishedEvent, key: tuple[str, str]) -> PublishedDate | None:
+    """The event's date with this key."""
+    return next((dated for dated in event.dates if dated.date.key == key), None)
+
+
+def _ladder(
+    event: Event, date: EventDate, rules: tuple[Rule, ...], kinds: Mapping[str, Kind], nation: str
+) -> tuple[Rung, ...]:
+    kind = kinds.get(date.kind)
+    return rungs(event, date, kind, rules, nation) if kind else ()
+
+
+def _ready(
+    event: Event,
+    dated: PublishedDate,
+    ladder: tuple[Rung, ...],
+    person: Subscriber,
+    since: datetime,
+    now: datetime,
+    epoch: datetime,
+    announced: Collection[Addressee],
+) -> Iterator[Notice]:
+    """What becomes of the rungs that are ready for one person in this pass."""
+    chain = [rung for rung in ladder if _fits(rung.rule, person)]
+    there = max(dated.known_at, person.joined_at)
+    addressee = (person.id, event.id, *dated.date.key)
+    for rung, following in zip(chain, [*chain[1:], None], strict=True):
+        if not since < max(rung.due_at, there) <= now:
+            continue
+        expires = min(rung.useless_at, following.due_at) if following else rung.useless_at
+        if expires <= now and expires <= max(since, epoch, there):
+            continue
+        reason = None
+        if person.joined_at > max(rung.due_at, dated.known_at, epoch) and rung.rule.on_join is OnJoin.WAIT:
+            reason = Reason.BEFORE_JOINED
+        elif rung.due_at < epoch and dated.known_at <= epoch and person.joined_at <= epoch:
+            reason = Reason.BEFORE_EPOCH
+        elif expires <= now:
+            reason = Reason.SUPERSEDED if expires < rung.useless_at else Reason.EXPIRED
+        elif rung.due_at < dated.known_at and addressee in announced:
+            reason = Reason.SUPERSEDED
+        yield Notice(
+            NoticeKind.REMINDER,
+            event.id,
+            *dated.date.key,
+            person.id,
+            dated.date.fact,
+            rung.due_at,
+            expires,
+            rule=rung.rule.id,
+            dropped=reason,
+        )
+
+
+def _news(
+    kind: NoticeKind, addressee: Addressee, dated: PublishedDate, before: str, now: datetime, until: datetime
+) -> Notice:
+    subscriber, event, date_kind, occurrence = addressee
+    fact = dated.date.fact
+    return Notice(
+        kind, event, date_kind, occurrence, subscriber, fact, now, until, before=before, revision=dated.revision
+    )
+
+
+def _fits(rule: Rule, subscriber: Subscriber) -> bool:
+    return not rule.audiences or not set(rule.audiences).isdisjoint(subscriber.audiences)
+
+
+def _agrees(fact: str, date: EventDate) -> bool:
+    """Whether somebody who was told `fact` was told nothing but what is now so, if less closely."""
+    when, status = read_fact(fact)
+    if date.status in OFF or status in OFF:
+        return date.status in OFF and status in OFF
+    return status is date.status and (when == date.when or narrows(date.when, when))
+
+
+def _useless_at(rule: Rule, due: datetime, when: When, kind: Kind) -> datetime:
+    """When a rung loses its use, whatever other rungs there are."""
+    if rule.send.after:
+        return due + AFTERWARDS
+    if when.first is None or when.over is None:
+        return NEVER
+    if kind.deadline:
+        return when.over
+    return when.starts or zones.midnight(when.first + timedelta(days=1), when.zone)
+
+
+def _news_until(when: When) -> datetime:
+    """When a change of the date is no news any more: once it is over."""
+    return when.over or NEVER
+
+
+def _addressee(mail: Told) -> Addressee:
+    return (mail.subscriber, mail.event, mail.date_kind, mail.occurrence)

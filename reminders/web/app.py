@@ -1,0 +1,106 @@
+"""The web server's one application: feeds, pages, unsubscribing, health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from reminders.clock import Clock
+from reminders.web.feeds import Feeds
+from reminders.web.guard import Guard
+from reminders.web.letters import Letters
+from reminders.web.pages import EventCalendar, Pages
+from reminders.web.people import People
+from reminders.web.reading import Reader
+from reminders.web.ready import Ready, answer, prepare
+from reminders.web.site import Site
+
+ROBOTS = b"User-agent: *\nDisallow: /unsubscribe/\n"
+"""Google's calendar keeps to it, so feeds must not be named here."""
+ASSETS_KEPT = "public, max-age=3600"
+_MADE = datetime(2018, 11, 23, tzinfo=UTC)
+"""Assets change only with the program; their tag says so, this only has to be some time."""
+
+
+def create(
+    reader: Reader,
+    clock: Clock,
+    *,
+    name: str,
+    templates: Sequence[Path],
+    public_url: str = "",
+    contact: str = "",
+    letters: Path | None = None,
+) -> ASGIApp:
+    """The application, to be run with ASGI's lifespan: it reads everything once before it answers anything.
+
+    `name` is what the service is called, `templates` are folders of page templates with an ``assets`` folder in the
+    last. `public_url` is where the site is seen from outside (its path is put before every link). `letters` is the
+    folder of mails that the demo shows; None for anybody else.
+    """
+    public = public_url.rstrip("/")
+    site = Site(reader, public)
+    pages = Pages(site, clock, name=name, contact=contact, templates=templates, letters=letters is not None)
+    people = People(reader, pages)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await site.start()
+        yield
+
+    async def health(_: Request) -> Response:
+        facts = dict(await asyncio.to_thread(reader.health))
+        return JSONResponse(facts, 200 if facts.get("ok") is True else 503, headers={"Cache-Control": "no-store"})
+
+    routes: list[Route | Mount] = [
+        Route("/", pages.coming),
+        Route("/past", pages.past),
+        Route("/calendars", pages.calendars),
+        Route("/events/{id}.ics", EventCalendar(site)),
+        Route("/events/{id}", pages.event),
+        Route("/unsubscribe/{token}", people.unsubscribe, methods=["GET", "POST"]),
+        Route("/healthz", health),
+        Route("/robots.txt", _robots),
+        Route("/assets/{file}", _Assets(templates[-1] / "assets")),
+    ]
+    if letters is not None:
+        routes.append(Mount("/letters", Letters(letters, pages)))
+    inner = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: pages.failed, Exception: pages.failed},
+    )
+    inner.router.redirect_slashes = False
+    return Guard(Feeds(site, inner), secure=public.startswith("https://"))
+
+
+async def _robots(_: Request) -> Response:
+    return PlainTextResponse(ROBOTS)
+
+
+class _Assets:
+    """The style sheets, read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files: dict[str, Ready] = {
+            path.name: prepare(
+                path.read_bytes(), type="text/css; charset=utf-8", cache=ASSETS_KEPT, last_modified=_MADE
+            )
+            for path in folder.glob("*.css")
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ready = self.files.get(scope["path_params"]["file"])
+        if ready is None:
+            raise HTTPException(404)
+        await answer(ready, scope, send)

@@ -1,0 +1,180 @@
+"""The pages people read: what is coming, one event, the calendars to subscribe to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import jinja2
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from reminders.catalogue.events import Kind, PublishedEvent, Status
+from reminders.catalogue.spellings import MONTHS
+from reminders.clock import Clock
+from reminders.planning.subscribers import Selection
+from reminders.web.listing import Listing, arrange, lines_of
+from reminders.web.ready import answer
+from reminders.web.site import Site
+
+Choice = tuple[str, str]
+"""A value of a filter, and its label."""
+
+SAID = {
+    404: ("Page not found", "There is no page at this address. It may have been typed or copied incompletely."),
+    405: ("Not possible", "This page cannot be used in that way."),
+    413: ("Too much", "More was sent than this page can take."),
+    500: ("Something went wrong", "Please try again later."),
+}
+
+
+class Pages:
+    """Renders pages from templates. `templates` are folders, of which the first that has a file wins."""
+
+    def __init__(
+        self, site: Site, clock: Clock, *, name: str, contact: str, templates: Sequence[Path], letters: bool
+    ) -> None:
+        self.site = site
+        self.clock = clock
+        self.base = urlsplit(site.public_url).path.rstrip("/")
+        self.environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(templates),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self.environment.globals |= {
+            "service": name,
+            "contact": contact,
+            "base": self.base,
+            "letters": letters,
+            "day_words": _day_words,
+            "Status": Status,
+        }
+
+    def render(
+        self,
+        template: str,
+        request: Request,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **facts: object,
+    ) -> Response:
+        """A page as an answer. Pages speak of the present, so nobody may keep them."""
+        body = self.environment.get_template(template).render(path=request.url.path, **facts)
+        return HTMLResponse(body, status, headers={"Cache-Control": "no-cache"} | dict(headers or {}))
+
+    async def coming(self, request: Request) -> Response:
+        """Dates to come, and those not yet known."""
+        return await self._list(request, "coming.html.j2")
+
+    async def past(self, request: Request) -> Response:
+        """Dates gone by."""
+        return await self._list(request, "past.html.j2")
+
+    async def event(self, request: Request) -> Response:
+        """One event with all that is known of it."""
+        shown = await self.site.shown()
+        published = shown.shelf.published.get(request.path_params["id"])
+        if published is None:
+            raise HTTPException(404)
+        lines = lines_of(published, shown.shelf.kinds)
+        return self.render(
+            "event.html.j2",
+            request,
+            event=published.event,
+            lines=lines,
+            now=self.clock.now(),
+            calendar=bool(shown.by_event.get(published.event.id)),
+        )
+
+    async def calendars(self, request: Request) -> Response:
+        """The feeds, and how to subscribe to them in the usual programs."""
+        shown = await self.site.shown()
+        root = self.site.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        feeds = [(feed, links(f"{root}/feeds/{feed.name}.ics", feed.title)) for feed in shown.shelf.feeds]
+        return self.render("calendars.html.j2", request, feeds=feeds)
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """Whatever cannot be answered otherwise; says nothing of what was asked for."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        title, words = SAID.get(status, (HTTPStatus(status).phrase, ""))
+        more = error.headers if isinstance(error, HTTPException) else None
+        return self.render("failed.html.j2", request, status=status, headers=more, title=title, words=words)
+
+    async def _list(self, request: Request, template: str) -> Response:
+        shown = await self.site.shown()
+        shelf = shown.shelf
+        choices = _choices(shelf.published.values(), shelf.kinds)
+        chosen = {
+            name: value
+            for name, options in choices.items()
+            if (value := request.query_params.get(name, "")) in dict(options)
+        }
+        listing: Listing = arrange(shelf.published, shelf.kinds, _selection(chosen), self.clock.now())
+        return self.render(template, request, listing=listing, choices=choices, chosen=chosen)
+
+
+class EventCalendar:
+    """``/events/<id>.ics``: one event to take into a calendar; ready bytes like the feeds."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ready = (await self.site.shown()).event_calendar(scope["path_params"]["id"])
+        if ready is None:
+            raise HTTPException(404)
+        await answer(ready, scope, send)
+
+
+def links(address: str, title: str) -> dict[str, str]:
+    """Where to click to subscribe to the feed at `address` (http or https), by program.
+
+    ``webcal:`` serves Apple's programs and most others; Google documents only its settings page, where the address is
+    to be pasted; Outlook's links are undocumented but in wide use.
+    """
+    where = f"url={quote(address, safe='')}&name={quote(title, safe='')}"
+    return {
+        "address": address,
+        "webcal": "webcal" + address[address.index("://") :],
+        "google": "https://calendar.google.com/calendar/r/settings/addbyurl",
+        "outlook": f"https://outlook.live.com/calendar/0/addfromweb?{where}",
+        "office": f"https://outlook.office.com/calendar/0/addfromweb?{where}",
+    }
+
+
+def _choices(published: Iterable[PublishedEvent], kinds: Mapping[str, Kind]) -> dict[str, list[Choice]]:
+    """What can be chosen from: only what some event has."""
+    levels: set[int] = set()
+    categories: set[str] = set()
+    used: set[str] = set()
+    for each in published:
+        levels |= {each.event.level} if each.event.level is not None else set()
+        categories |= set(each.event.categories)
+        used |= {date.kind for date in each.event.dates}
+    return {
+        "level": [(str(level), f"Level {level}") for level in sorted(levels)],
+        "kind": sorted(((id, kinds[id].label) for id in used if id in kinds), key=lambda choice: choice[1]),
+        "category": [(id, id.replace("-", " ").capitalize()) for id in sorted(categories)],
+    }
+
+
+def _selection(chosen: Mapping[str, str]) -> Selection:
+    return Selection(
+        levels=(int(chosen["level"]),) if "level" in chosen else (),
+        kinds=(chosen["kind"],) if "kind" in chosen else (),
+        categories=(chosen["category"],) if "category" in chosen else (),
+    )
+
+
+def _day_words(day: date) -> str:
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
