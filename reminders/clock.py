@@ -15,10 +15,13 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The present instant, aware, UTC."""
 
-    def wall(self, instant: datetime) -> datetime:
-        """The real instant (UTC) at which a timer must fire for this clock to show `instant`."""
+    def wall(self, instant: datetime | None) -> datetime | None:
+        """The real instant (UTC) for which to set a timer when `instant` is what is waited for; None: no timer.
 
-    def reach(self, instant: datetime) -> None:
+        `instant` None: nothing is waited for. A clock that has something of its own to show first may answer for that.
+        """
+
+    def reach(self, instant: datetime | None) -> None:
         """Told by the daemon that the timer set for `instant` has fired."""
 
 
@@ -28,15 +31,15 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def wall(self, instant: datetime) -> datetime:
+    def wall(self, instant: datetime | None) -> datetime | None:
         return instant
 
-    def reach(self, instant: datetime) -> None:
+    def reach(self, instant: datetime | None) -> None:
         """Real time needs no telling."""
 
 
 class FixedClock:
-    """A clock that shows what it is told: one pass "as if it were" some instant, and tests."""
+    """A clock that stands still: one pass "as if it were" some instant, and tests."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now.astimezone(UTC)
@@ -44,8 +47,8 @@ class FixedClock:
     def now(self) -> datetime:
         return self._now
 
-    def wall(self, instant: datetime) -> datetime:
-        return SystemClock().now()
+    def wall(self, instant: datetime | None) -> datetime | None:
+        return None
 
-    def reach(self, instant: datetime) -> None:
-        self._now = max(self._now, instant.astimezone(UTC))
+    def reach(self, instant: datetime | None) -> None:
+        """It never moves."""

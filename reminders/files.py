@@ -1,8 +1,8 @@
 """The files that staff and operators keep, read from disk.
 
 A config folder holds ``reminders.yaml``, ``rules.yaml``, ``feeds.yaml``, ``audiences.yaml``, lists of people as
-``*.csv``, ``events/*.yaml``, and may hold ``templates/``. What belongs to the product (rules, feeds, templates) is
-taken from the shipped files where the folder has none, file by file; events and people never are.
+``*.csv`` and ``events/*.yaml``; a folder ``templates/`` may lie beside it. What belongs to the product (rules, feeds,
+templates) is taken from the shipped files where a folder has none, file by file; events and people never are.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from reminders.catalogue import shape, strict
 from reminders.errors import BadInput, Problem, WrongUse
-from reminders.settings import ENVIRONMENT, Settings, secrets
+from reminders.settings import ENVIRONMENT, Settings, contradictions, secrets
 
+SETTINGS = "reminders.yaml"
 CONFIG = ("rules.yaml", "feeds.yaml", "audiences.yaml")
 SHIPPED_TOO = ("rules.yaml", "feeds.yaml")
-LARGEST = 5_000_000
 OTHER_VARIABLES = {ENVIRONMENT + "CONFIG"}
 
 
@@ -44,38 +45,47 @@ def shipped(name: str) -> Path:
 
 
 def read_snapshot(config: Path) -> Snapshot:
-    """Read everything staff keep, as it is now.
+    """Read everything staff keep, as it is now. Own mail templates lie in ``templates/mail/`` beside the folder.
 
-    Raises `BadInput` when a file cannot be read or the folder is not there.
+    Hidden files, such as editors make while one types, are passed over. Raises `BadInput` when a file cannot be read or
+    the folder is not there.
     """
     if not config.is_dir():
-        raise BadInput([Problem(str(config), 0, 0, "no such folder", "--config with the folder that holds events/")])
-    paths: dict[str, Path] = {}
-    for name in SHIPPED_TOO:
-        paths[name] = shipped("config") / name
-    for path in sorted(shipped("templates").glob("mail/*.j2")):
-        paths[f"templates/mail/{path.name}"] = path
+        raise BadInput(
+            [Problem(str(config), 0, 0, "there is no such folder", "name the one that holds events/ with --config")]
+        )
+    paths = {name: shipped("config") / name for name in SHIPPED_TOO}
     own = [config / name for name in CONFIG if (config / name).is_file()]
-    for pattern in ("*.csv", "events/**/*.yaml", "templates/mail/*.j2"):
-        own += [path for path in config.glob(pattern) if path.is_file()]
-    own += [path for path in config.glob("events/**/*.yml")]
-    for path in own:
-        paths[path.relative_to(config).as_posix()] = path
+    for pattern in ("*.csv", "events/**/*.yaml", "events/**/*.yml"):
+        own += [path for path in config.glob(pattern) if path.is_file() and not path.name.startswith(".")]
+    paths |= {path.relative_to(config).as_posix(): path for path in own}
+    for folder in template_folders(config, "mail", shipped_first=True):
+        paths |= {f"templates/mail/{path.name}": path for path in folder.glob("*.j2") if not path.name.startswith(".")}
     files: dict[str, bytes] = {}
     problems: list[Problem] = []
     for name, path in sorted(paths.items()):
         try:
-            if path.stat().st_size > LARGEST:
-                problems.append(Problem(name, 0, 0, f"larger than {LARGEST // 1_000_000} MB", "several smaller files"))
+            if path.stat().st_size > strict.MAX_BYTES:
+                problems.append(
+                    Problem(name, 0, 0, f"the file is larger than {strict.MAX_BYTES // 1_000_000} MB", "split it")
+                )
             elif path.suffix == ".yml":
-                problems.append(Problem(name, 0, 0, "ends in .yml and would be passed over", path.stem + ".yaml"))
+                problems.append(Problem(name, 0, 0, "a file of events must end in .yaml", f"call it {path.stem}.yaml"))
             else:
                 files[name] = path.read_bytes()
         except OSError as error:
-            problems.append(Problem(name, 0, 0, f"cannot be read ({error.strerror})", "a file this user may read"))
+            problems.append(Problem(name, 0, 0, f"the file cannot be read ({error.strerror})", "let this user read it"))
     if problems:
         raise BadInput(problems)
     return Snapshot(files, digest(files))
+
+
+def template_folders(config: Path, name: str, *, shipped_first: bool = False) -> list[Path]:
+    """The folders of templates called `name`: the user's own beside the config folder if there is one, the shipped."""
+    own = config.resolve().parent / "templates" / name
+    folders = [own] if own.is_dir() else []
+    ours = shipped("templates") / name
+    return [ours, *folders] if shipped_first else [*folders, ours]
 
 
 def digest(files: Mapping[str, bytes]) -> str:
@@ -108,45 +118,62 @@ def read_settings(config: Path, environment: Mapping[str, str]) -> Settings:
 
     Raises `BadInput` with every problem of both.
     """
-    path = config / "reminders.yaml"
-    document = strict.load("reminders.yaml", path.read_bytes()) if path.is_file() else None
-    written: dict[str, Any] = dict(document.value) if document and isinstance(document.value, dict) else {}
+    path = config / SETTINGS
+    document = strict.load(SETTINGS, path.read_bytes() if path.is_file() else b"")
+    written: dict[str, Any] = dict(document.value) if isinstance(document.value, dict) else {}
     problems = [
-        Problem(
-            "reminders.yaml",
-            *(document.place((name,)) if document else (0, 0)),
-            f"{name} is a secret and does not belong in a file that is shared",
-            f"the variable {ENVIRONMENT}{name.upper()}, or {ENVIRONMENT}{name.upper()}_FILE with a file's name",
-        )
+        document.problem((name,), f"{name} is a secret, and this file is shared", f"set {variable} instead", key=True)
         for name in sorted(secrets() & written.keys())
+        for variable in (f"{ENVIRONMENT}{name.upper()}_FILE",)
     ]
+    problems += _wrong(document, {name: value for name, value in written.items() if name not in secrets()})
     overrides, strange = _from_environment(environment)
     problems += strange
+    for name, value in overrides.items():
+        source = strict.Document(f"{ENVIRONMENT}{name.upper()}", {}, {}, {})
+        problems += (replace(problem, line=0, column=0) for problem in _wrong(source, {name: value}))
     if problems:
         raise BadInput(problems)
-    if document is None:
-        document = strict.Document("the environment", {}, {})
-    whole = strict.Document(document.name, written | overrides, document.places)
-    return shape.read(whole, Settings)
+    settings = Settings.model_validate(written | overrides)
+    if found := list(contradictions(settings)):
+        raise BadInput(
+            Problem(f"{ENVIRONMENT}{name.upper()}", 0, 0, what, write)
+            if name in overrides
+            else document.problem((name,), what, write, key=True)
+            for name, what, write in found
+        )
+    return settings
+
+
+def _wrong(document: strict.Document, values: Mapping[str, Any]) -> tuple[Problem, ...]:
+    held = document.value if isinstance(document.value, list | str) else values
+    try:
+        shape.read(strict.Document(document.name, held, document.places, document.keys), Settings)
+    except BadInput as error:
+        return error.problems
+    return ()
 
 
 def _from_environment(environment: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+    """The settings that variables give, and what is wrong with the variables. An empty one counts as not set."""
     found: dict[str, str] = {}
     problems: list[Problem] = []
     for variable, value in sorted(environment.items()):
-        if not variable.startswith(ENVIRONMENT) or variable in OTHER_VARIABLES:
+        if not variable.startswith(ENVIRONMENT) or variable in OTHER_VARIABLES or not value:
             continue
         name = variable.removeprefix(ENVIRONMENT).lower()
-        if name.removesuffix("_file") in secrets() and name.endswith("_file"):
+        if name.endswith("_file") and name.removesuffix("_file") in secrets():
             name = name.removesuffix("_file")
             try:
                 value = Path(value).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                problems.append(Problem(variable, 0, 0, f"cannot read the file {value} ({error})"))
+                what = f"the file {value} cannot be read ({error.strerror if isinstance(error, OSError) else error})"
+                problems.append(Problem(variable, 0, 0, what, "name a file that this user may read"))
                 continue
         if name not in Settings.model_fields:
-            near = shape.nearest(name, Settings.model_fields)
-            problems.append(Problem(variable, 0, 0, "no such setting", f"{ENVIRONMENT}{near.upper()}" if near else ""))
+            close = get_close_matches(name, Settings.model_fields, n=1)
+            write = f"write {ENVIRONMENT}{close[0].upper()}" if close else "`reminders config` lists the settings"
+            problems.append(Problem(variable, 0, 0, "there is no such setting", write))
             continue
         found[name] = value
     return found, problems

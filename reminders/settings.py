@@ -1,132 +1,134 @@
 """What an operator may set: each setting declared once.
 
 The declaration gives the key in ``config/reminders.yaml``, the variable ``REMINDERS_<NAME>`` in the environment
-(which wins), the text of ``reminders config`` and of the documentation. A secret comes from the environment or from
-a file named by ``REMINDERS_<NAME>_FILE``, never from YAML. `files.read_settings` does the reading.
+(which wins), the text of ``reminders config``, the schema for editors and the table in ``docs/operating.md``. A secret
+comes from the environment or from a file named by ``REMINDERS_<NAME>_FILE``, never from YAML. `files.read_settings`
+does the reading.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
+
+from reminders.catalogue import shape
+from reminders.catalogue.shape import Address, Link, Shape, Text, Whole, Zone, wrong
 
 ENVIRONMENT = "REMINDERS_"
 
 
-def _months(value: object) -> object:
-    """``24 months``, ``2 years`` or ``for ever`` as a number of months; 0 is for ever."""
-    if not isinstance(value, str):
-        return value
-    if value in ("for ever", "forever"):
-        return 0
-    count, _, unit = value.partition(" ")
-    if count.isdecimal() and unit in ("month", "months", "year", "years") and int(count) > 0:
-        return int(count) * (12 if unit.startswith("year") else 1)
-    raise PydanticCustomError("wrong", "{what}", {"what": f"not a length of time: {value}", "write": "24 months"})
+def _months(value: Any) -> Any:
+    if value == "for ever" or isinstance(value, int):
+        return 0 if value == "for ever" else value
+    match = re.fullmatch(r"([1-9]\d{0,3}) (month|year)s?", value) if isinstance(value, str) else None
+    if match is None:
+        raise wrong("this is not a length of time", "write '24 months', '2 years' or 'for ever'")
+    return int(match[1]) * (12 if match[2] == "year" else 1)
 
 
-Months = Annotated[int, BeforeValidator(_months), Field(json_schema_extra={"type": "string"})]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Count = Annotated[int, Field(ge=1)]
+def _seconds(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", value, re.ASCII):
+        raise wrong(f"'{value[:80]}' is not a number of seconds", "write one like 30 or 2.5")
+    return value
 
 
-class Settings(BaseModel):
+def _site(value: str) -> str:
+    if not re.match("https?://", value) or "?" in value or "#" in value:
+        raise wrong(f"'{value[:80]}' is not the address of a site", "write one like https://dates.example.org")
+    return value.rstrip("/")
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?", value):
+        raise wrong(f"'{value[:80]}' is not the name of a host", "write one like smtp.example.org or 127.0.0.1")
+    return value.strip("[]")
+
+
+Months = Annotated[
+    int,
+    BeforeValidator(_months),
+    WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,3} (month|year)s?|for ever)$"}),
+]
+"""A number of months; 0 is for ever."""
+Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema({"type": "number"})]
+Site = Annotated[Link, AfterValidator(_site)]
+Host = Annotated[Text, AfterValidator(_host)]
+Port = Annotated[Whole, Field(le=65535)]
+
+
+class Settings(Shape):
     """The operator's settings. `Settings()` is what runs when nothing is set."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    service_name: Line = "Deadline reminders"
-    """The name people see on pages, in feeds and in the From of mails."""
-    public_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$")] = ""
-    """The address of the pages as the outside sees them, such as https://dates.example.org. Required with smtp_host."""
-    contact: Annotated[str, StringConstraints(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
+    service_name: Text = "Deadline reminders"
+    """The name people see on pages and in the From of mails."""
+    public_url: Site | Literal[""] = ""
+    """The address of the pages as the outside sees them, such as https://dates.example.org. Needed with smtp_host."""
+    contact: Address | Literal[""] = ""
     """The address people may write to about the service. Printed on pages and in mails."""
-    zone: Line = "Europe/London"
-    """The time zone of local times in events that name none."""
+    zone: Zone = "Europe/London"
+    """The time zone of local times in files of events that name none."""
     nation: Literal["ENG", "WLS", "SCT", "NIR"] = "ENG"
     """The UK nation whose bank holidays working days leave out."""
 
-    data: Line = "var"
+    data: Text = "var"
     """The folder for the database, the secret key and the outbox folder; relative to the one that holds the config."""
-    database: Annotated[str, StringConstraints(max_length=400)] = ""
-    """The database: empty for SQLite in the data folder, or postgresql://user@host/name."""
+    database: Text | Literal[""] = ""
+    """The database: left out for SQLite in the data folder, or postgresql://user@host/name."""
     keep_past: Months = 24
-    """How long a past date stays in the feeds: "24 months", "2 years" or "for ever"."""
-    settle: Annotated[float, Field(ge=0, le=60)] = 2.0
+    """How long a past date stays in the feeds: '24 months', '2 years' or 'for ever'."""
+    settle: Annotated[Seconds, Field(ge=0, le=60)] = 2.0
     """Seconds for which changed files must stay as they are before they are read as finished."""
 
-    host: Line = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """The address the web server listens on."""
-    port: Annotated[int, Field(ge=0, le=65535)] = 8025
+    port: Annotated[Port, Field(ge=0)] = 8025
     """The port the web server listens on; 0 takes a free one."""
 
-    smtp_host: Annotated[str, StringConstraints(max_length=253)] = ""
-    """The mail relay. Empty: mails are written to the folder outbox/ in the data folder, and none is sent."""
-    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_host: Host | Literal[""] = ""
+    """The mail relay. Left out: mails are written to the folder outbox/ in the data folder, and none is sent."""
+    smtp_port: Annotated[Port, Field(ge=1)] = 587
     """The relay's port: 587 with starttls, 465 with tls, 25 in your own network."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    """How the connection is protected. "none" only for a relay on this machine or network."""
-    smtp_ca_file: Annotated[str, StringConstraints(max_length=400)] = ""
+    """How the connection is protected. 'none' only for a relay on this machine or network."""
+    smtp_ca_file: Text | Literal[""] = ""
     """A file of certificates to trust instead of the system's, for a relay with a private authority."""
-    smtp_user: Annotated[str, StringConstraints(max_length=200)] = ""
-    """The account at the relay. Empty: no log-in."""
+    smtp_user: Text | Literal[""] = ""
+    """The account at the relay. Left out: no log-in."""
     smtp_password: SecretStr = SecretStr("")
     """The account's password."""
-    mail_from: Annotated[str, StringConstraints(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
-    """The address mails come from; it must be able to receive. Required with smtp_host."""
-    reply_to: Annotated[str, StringConstraints(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
-    """Where answers go; empty for mail_from."""
+    mail_from: Address | Literal[""] = ""
+    """The address mails come from; it must be able to receive. Needed with smtp_host."""
+    reply_to: Address | Literal[""] = ""
+    """Where answers go, when not to mail_from."""
 
-    pass_limit: Count = 500
+    pass_limit: Annotated[Whole, Field(ge=1)] = 500
     """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
-    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    attempts: Annotated[Whole, Field(ge=1, le=20)] = 3
     """How often a message may be started at the relay before it is given up."""
-    message_deadline: Annotated[float, Field(ge=5, le=600)] = 60.0
+    message_deadline: Annotated[Seconds, Field(ge=5, le=600)] = 60.0
     """Seconds one message may take at the relay, all commands together."""
-    tick: Annotated[float, Field(ge=1, le=30)] = 30.0
+    tick: Annotated[Seconds, Field(ge=1, le=30)] = 30.0
     """Seconds between two looks at the files and the clock."""
 
     secret_key: SecretStr = SecretStr("")
-    """The key behind unsubscribe links, at least 32 characters. Empty: the file secret.key that `db init` makes."""
+    """The key behind unsubscribe links, at least 32 characters. Left out: the file secret.key that `db init` makes."""
 
-    @model_validator(mode="after")
-    def _combinations(self) -> Self:
-        if self.smtp_host and not self.public_url.startswith("https://"):
-            raise PydanticCustomError(
-                "wrong",
-                "{what}",
-                {
-                    "what": "smtp_host is set, but public_url is not an https address, and mails carry links",
-                    "write": "public_url: https://dates.example.org",
-                },
-            )
-        if self.smtp_host and not self.mail_from:
-            raise PydanticCustomError(
-                "wrong",
-                "{what}",
-                {
-                    "what": "smtp_host is set, but nothing says who mails come from",
-                    "write": "mail_from: dates@your.org",
-                },
-            )
-        if self.smtp_user and self.smtp_security == "none":
-            raise PydanticCustomError(
-                "wrong",
-                "{what}",
-                {"what": "smtp_user would send its password in clear", "write": "smtp_security: starttls"},
-            )
-        if self.smtp_user and not self.smtp_password.get_secret_value():
-            raise PydanticCustomError(
-                "wrong",
-                "{what}",
-                {
-                    "what": "smtp_user is set, but there is no password",
-                    "write": "the variable REMINDERS_SMTP_PASSWORD or REMINDERS_SMTP_PASSWORD_FILE",
-                },
-            )
-        return self
+
+def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """What no setting alone can show, each as (setting, what is wrong, what to write)."""
+    if settings.smtp_host and not settings.public_url.startswith("https://"):
+        what = "smtp_host is set, but public_url is not an https address, and mails carry links"
+        yield ("public_url" if settings.public_url else "smtp_host"), what, "write 'public_url: https://…' too"
+    if settings.smtp_host and not settings.mail_from:
+        yield "smtp_host", "smtp_host is set, but nothing says who mails come from", "write 'mail_from: …' too"
+    if settings.smtp_user and settings.smtp_security == "none":
+        yield "smtp_user", "the password would be sent in clear", "write 'smtp_security: starttls'"
+    if settings.smtp_user and not settings.smtp_password.get_secret_value():
+        write = "set REMINDERS_SMTP_PASSWORD, or REMINDERS_SMTP_PASSWORD_FILE to a file that holds it"
+        yield "smtp_user", "smtp_user is set, but there is no password", write
 
 
 def secrets() -> frozenset[str]:
@@ -139,10 +141,24 @@ def described() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "default": "" if name in secrets() else field.default,
+            "default": "" if name in secrets() else written(name, field.default),
             "help": field.description or "",
-            "variable": ENVIRONMENT + name.upper(),
+            "variable": ENVIRONMENT + name.upper() + ("_FILE" if name in secrets() else ""),
             "secret": name in secrets(),
         }
         for name, field in Settings.model_fields.items()
     ]
+
+
+def written(name: str, value: Any) -> str:
+    """A setting's value as it would be written in the file."""
+    if name == "keep_past":
+        return f"{value} months" if value else "for ever"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of ``reminders.yaml``; secrets have no place there."""
+    whole = shape.schema(Settings, "Settings of the service")
+    whole["properties"] = {name: each for name, each in whole["properties"].items() if name not in secrets()}
+    return whole

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
@@ -16,7 +16,7 @@ from reminders.catalogue.dates import Precision
 from reminders.catalogue.events import EventDate, PublishedEvent
 from reminders.feed.entry import Entry
 from reminders.feed.selection import Feed
-from reminders.planning.subscribers import matches
+from reminders.planning.selections import matches
 
 if TYPE_CHECKING:
     from reminders.feed.lines import Given
@@ -44,6 +44,7 @@ _SHADES = {
 """The same colours for Apple's programs, which do not read names."""
 _NAMESPACE = UUID("0b0f4f1c-6a5b-4b0e-8d0b-5a9f5a2f7c11")
 _END = "END:VCALENDAR\r\n"
+_ANY = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,8 @@ def select(feed: Feed, published: Mapping[str, PublishedEvent], entries: Iterabl
 
 
 def digest(feed: Feed, entries: Iterable[Entry]) -> str:
-    """What identifies the feed's content apart from its LAST-MODIFIED and its addresses, in 64 hex digits."""
-    whole = hashlib.sha256("\0".join((feed.name, feed.title, feed.description, feed.color)).encode())
-    for entry in sorted(entries, key=lambda entry: entry.uid):
-        whole.update(b"\0" + entry.text.encode())
-    return whole.hexdigest()
+    """What identifies the feed's bytes apart from its LAST-MODIFIED and its addresses, in 64 hex digits."""
+    return hashlib.sha256(join(feed, entries, last_modified=_ANY, source_url=None, page_url=None)).hexdigest()
 
 
 def join(
@@ -132,10 +130,11 @@ def _nothing(feed: Feed, last_modified: datetime) -> dict[str, Given | None]:
         "UID": str(uuid5(_NAMESPACE, f"{feed.name}|nothing")),
         "DTSTAMP": last_modified,
         "LAST-MODIFIED": last_modified,
-        "SUMMARY": f"No dates yet: {feed.title}",
+        "SUMMARY": f"No dates at present: {feed.title}",
         "DTSTART": day,
         "DTEND": day + timedelta(days=1),
         "STATUS": Value("CONFIRMED"),
         "TRANSP": Value("TRANSPARENT"),
+        "X-MICROSOFT-CDO-BUSYSTATUS": Value("FREE"),
         "DESCRIPTION": "This calendar is working. Dates appear here as soon as they are announced.",
     }

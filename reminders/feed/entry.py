@@ -104,16 +104,17 @@ def draw(event: Event, date: EventDate, kind: Kind, *, event_url: str | None) ->
 
 
 def stamp(draft: Draft, previous: Entry | None, now: datetime) -> Entry:
-    """The entry to publish. What did not change is returned as it was; what did gets later stamps.
+    """The entry to publish: while its content is the same its stamps stay, and all move when a byte of it does.
 
-    An entry that left the feeds comes back when it is drawn again, unless it left because it was past and still is.
+    They move forward even if the clock went back. An entry that left the feeds comes back when it is drawn again,
+    unless it left because it was past and still is.
     """
-    left_at = previous.left_at if previous and previous.left_at and draft.over <= previous.left_at else None
-    if previous is not None and previous.digest == draft.digest:
-        return previous if previous.left_at == left_at else _stamped(draft, previous.sequence, previous.last_modified)
     moment = now.astimezone(UTC).replace(microsecond=0)
     if previous is None:
         return _stamped(draft, 0, moment)
+    left_at = previous.left_at if previous.left_at is not None and draft.over <= previous.left_at else None
+    if previous.digest == draft.digest:
+        return _stamped(draft, previous.sequence, previous.last_modified, left_at)
     later = max(moment, previous.last_modified + timedelta(seconds=1))
     return _stamped(draft, previous.sequence + 1, later, left_at)
 

@@ -7,10 +7,11 @@ of a line; addresses are made legal or left out; and REFRESH-INTERVAL and SOURCE
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from urllib.parse import quote, urlsplit
 
+import idna
 from icalendar import Calendar, Component, Event, vCategory, vDate, vDatetime, vDuration, vText, vUri
 
 CRLF = "\r\n"
@@ -19,8 +20,8 @@ _UNSEEN = re.compile(
     "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 _COMPONENTS: Mapping[str, type[Component]] = {"VCALENDAR": Calendar, "VEVENT": Event}
-_LEGAL = "%:/?#[]@!$&'()*+,;=-._~"
-"""What an address may hold beside letters and digits (RFC 3986)."""
+_LEGAL = "%:/?@!$&'()*+,;=-._~"
+"""What the parts of a URI may hold beside letters and digits (RFC 3986, 3.3 to 3.5)."""
 
 
 class Value(str):
@@ -35,14 +36,15 @@ class Address(str):
     __slots__ = ()
 
 
-Given = str | Value | Address | date | datetime | timedelta | int | tuple[str, ...]
-"""What a property can be made of: text unless it says otherwise, days, UTC instants, durations, numbers, categories."""
+Given = str | Value | Address | date | datetime | timedelta | tuple[str, ...]
+"""What a property can be made of: text unless it says otherwise, days, UTC instants, durations, categories."""
 
 
 def component(name: str, properties: Mapping[str, Given | None]) -> str:
-    """One component as folded lines, each ended by CRLF. Properties that are None, "" or () are left out."""
+    """One component as folded lines, each ended by CRLF. Properties that say nothing (None, "", ()) are left out."""
     made = _COMPONENTS[name]()
-    for key, value in properties.items():
+    for key, given in properties.items():
+        value = _cleaned(given)
         if value is not None and value != "" and value != ():
             made.add(key, _typed(key, value))
     rendered: bytes = made.to_ical(sorted=False)
@@ -55,45 +57,49 @@ def clean(text: str) -> str:
 
 
 def address(text: str) -> Address | None:
-    """A link as a URI that every parser accepts, or None when none can be made of it."""
+    """A link as a URI that every parser accepts, or None when none can be made of it.
+
+    One bad URI makes some programs refuse the whole calendar. A host's name is written in its ASCII form (IDNA 2008);
+    whatever else a URI may not hold (RFC 3986) is percent-encoded. A user name is left out.
+    """
     try:
         parts = urlsplit(text)
-        host = (parts.hostname or "").encode("idna").decode("ascii")
-    except (ValueError, UnicodeError):
+        host, port = parts.hostname or "", parts.port
+        if not host.isascii():
+            host = idna.encode(host, uts46=True).decode("ascii")
+    except ValueError:  # as are the errors of idna
         return None
     if parts.scheme not in ("http", "https") or not host:
         return None
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return None
-    if ":" in host:
-        host = f"[{host}]"
-    made = parts._replace(netloc=host + port).geturl()
-    return Address(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", quote(made, safe=_LEGAL, errors="replace")))
+    place = f"[{host}]" if ":" in host else _encoded(host)
+    whole = parts._replace(
+        netloc=f"{place}:{port}" if port else place,
+        path=_encoded(parts.path),
+        query=_encoded(parts.query),
+        fragment=_encoded(parts.fragment),
+    )
+    return Address(whole.geturl())
 
 
-def names(lines: str) -> list[str]:
-    """The names of all properties in order, as any reader of the standard sees them."""
-    return [re.split("[;:]", line, maxsplit=1)[0] for line in unfold(lines)]
+def _encoded(text: str) -> str:
+    return re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", quote(text, safe=_LEGAL, errors="replace"))
 
 
-def unfold(lines: str) -> list[str]:
-    """The content lines with their folds undone."""
-    return lines.replace(f"{CRLF} ", "").removesuffix(CRLF).split(CRLF)
+def _cleaned(value: Given | None) -> Given | None:
+    if isinstance(value, tuple):
+        return tuple(dict.fromkeys(text for each in value if (text := clean(each))))
+    return clean(value) if isinstance(value, str) and not isinstance(value, Value | Address) else value
 
 
 def _typed(key: str, value: Given) -> object:
     match value:
-        case Value():
-            return vText(value)
         case Address():
             made = vUri(value)
             if key == "SOURCE":
                 made.params["VALUE"] = "URI"
             return made
         case tuple():
-            return vCategory([clean(each) for each in _once(value)])
+            return vCategory(list(value))
         case timedelta():
             duration = vDuration(value)
             if key == "REFRESH-INTERVAL":
@@ -105,11 +111,5 @@ def _typed(key: str, value: Given) -> object:
             day = vDate(value)
             day.params["VALUE"] = "DATE"
             return day
-        case int():
-            return value
         case _:
-            return vText(clean(value))
-
-
-def _once(values: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(values))
+            return vText(value)

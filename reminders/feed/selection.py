@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reminders.catalogue import shape, strict
-from reminders.catalogue.shape import Flag, Id, Ids, Shape, Text, Texts, Wholes
+from reminders.catalogue.shape import Flag, Id, Shape, Text
+from reminders.planning.selections import SelectionField
 from reminders.planning.subscribers import Selection
 
 Colour = Literal[
@@ -46,21 +47,6 @@ class Feed:
     color: Colour = "steelblue"
 
 
-class Shown(Shape):
-    """Which dates the feed shows. What is left out restricts nothing; what is written must all hold."""
-
-    levels: Wholes = ()
-    """Levels, such as 2 or [1, 2]."""
-    categories: Ids = ()
-    """Categories of events; one of them is enough."""
-    kinds: Ids = ()
-    """Kinds of dates, as in rules.yaml; one of them is enough."""
-    providers: Texts = ()
-    """Who offers the events; one of them is enough."""
-    events: Ids = ()
-    """The ids of single events."""
-
-
 class FeedShape(Shape):
     """One calendar that people can subscribe to."""
 
@@ -68,7 +54,7 @@ class FeedShape(Shape):
     """The calendar's name as people see it."""
     description: Text = ""
     """What it holds, in a sentence."""
-    show: Shown = Shown()
+    show: SelectionField
     """Which dates it shows; all when left out."""
     tentative: Flag = True
     """Whether it also shows dates known only to a month, season or year, marked "date to be confirmed"."""
@@ -91,13 +77,7 @@ def parse_feeds(name: str, data: bytes) -> tuple[Feed, ...]:
             name=id,
             title=each.title,
             description=each.description,
-            selection=Selection(
-                levels=each.show.levels,
-                categories=each.show.categories,
-                kinds=each.show.kinds,
-                providers=each.show.providers,
-                events=each.show.events,
-            ),
+            selection=each.show.selection(),
             tentative=each.tentative,
             color=each.colour,
         )

@@ -28,7 +28,8 @@ from reminders.store import events, outbox, people
 
 if TYPE_CHECKING:
     from reminders.catalogue.events import PublishedEvent
-    from reminders.store.outbox import Row
+    from reminders.store.outbox import Outcome
+    from reminders.store.rows import Row
 
 LATE = timedelta(hours=1)
 """A reminder sent this long after it was due says that it is late."""
@@ -43,6 +44,14 @@ class Handled:
     subscriber: Subscriber | None
     state: str
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """How many were sent, and why no more can be at present ("" when all that was due was dealt with)."""
+
+    sent: int = 0
+    fault: str = ""
 
 
 Told = Callable[[Handled], None]
@@ -66,12 +75,12 @@ async def deliver(
     *,
     told: Told = lambda handled: None,
     stop: asyncio.Event | None = None,
-) -> int:
-    """Send what is owed and due, most urgent first, until nothing is left or `stop` is set. Returns how many were sent.
+) -> Delivered:
+    """Send what is owed and due, most urgent first, until nothing is left or `stop` is set.
 
     A connection that cannot be had ends the pass without charging anybody an attempt; the rows stay owed.
     """
-    sent = 0
+    sent, fault = 0, ""
     try:
         while not (stop and stop.is_set()):
             taken = await asyncio.to_thread(take, service, owner, clock.now())
@@ -82,14 +91,14 @@ async def deliver(
                 continue
             try:
                 handled = await _send(service, transport, clock, owner, taken)
-            except TransportFault as fault:
-                told(Handled(taken.row.notice, taken.subscriber, "owed", str(fault)))
+            except TransportFault as error:
+                fault = str(error)
                 break
             sent += handled.state == "sent"
             told(handled)
     finally:
         await transport.close()
-    return sent
+    return Delivered(sent, fault)
 
 
 class TransportFault(Exception):
@@ -128,21 +137,26 @@ def take(service: Service, owner: str, now: datetime) -> Claimed | Handled | Non
 async def _send(service: Service, transport: Transport, clock: Clock, owner: str, claimed: Claimed) -> Handled:
     row, subscriber = claimed.row, claimed.subscriber
 
-    def settle(state: str, why: str, *, phase: str = "", code: int = 0, next_at: datetime | None = None) -> Handled:
+    def settle(state: Outcome, why: str, *, phase: str = "", code: int = 0, next_at: datetime | None = None) -> Handled:
         with service.store.writing() as tx:
             outbox.settle(tx, row.id, owner, state, reply=why, phase=phase, code=code, now=clock.now(), next_at=next_at)
-        return Handled(row.notice, subscriber, "owed" if state == "again" else state, why)
+        waits = state == "again" or next_at is not None
+        return Handled(row.notice, subscriber, "owed" if waits else state, why)
 
     def give_back(error: DeliveryError) -> TransportFault:
         with service.store.writing() as tx:
-            outbox.release_claim(tx, row.id, owner, SystemClock().now() + back_off(0))
-        return TransportFault(f"{error}; tried again later")
+            outbox.release_claim(tx, row.id, owner, SystemClock().now() + back_off(row.tries), reply=str(error))
+        return TransportFault(str(error))
 
     try:
         message_id = row.message_id or message_id_of(service, row)
-        data = row.body or await asyncio.to_thread(compose_row, service, claimed, message_id, clock.now())
+        data = row.body
+        if data is None:
+            data = await asyncio.to_thread(compose_row, service, claimed, message_id, clock.now())
     except Exception as error:  # whatever a template or a fact does, it is this row's failure and no other's
         return await asyncio.to_thread(settle, "failed", f"cannot be composed: {error}", phase="compose")
+
+    message = data
 
     def fence() -> bool:
         with service.store.writing() as tx:
@@ -151,7 +165,7 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
                 row.id,
                 owner,
                 message_id=message_id,
-                body=data,
+                body=message,
                 composed_at=clock.now(),
                 wall_now=SystemClock().now(),
                 lease=lease(service),
@@ -159,27 +173,33 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
 
     try:
         await transport.open()
-    except DeliveryError as error:
-        raise await asyncio.to_thread(give_back, error) from error
-    try:
         accepted = await transport.send(
-            data, service.sender().mail_from, subscriber.address, lambda: asyncio.to_thread(fence)
+            message, service.sender().mail_from, subscriber.address, lambda: asyncio.to_thread(fence)
         )
     except NotStarted:
         return Handled(row.notice, subscriber, "owed", "the claim was lost, or the person left")
     except DeliveryError as error:
-        if error.phase == "connect":
+        if _nobody_charged(error):
             raise await asyncio.to_thread(give_back, error) from error
         return await asyncio.to_thread(_settle_refused, settle, service, row, error)
     return await asyncio.to_thread(settle, "sent", accepted.reply, phase="dot", code=250)
 
 
+def _nobody_charged(error: DeliveryError) -> bool:
+    """Whether it was the server or a setting that failed, before any message was begun, and not this message."""
+    before = error.phase in ("connect", "mail", "rcpt")
+    return error.phase == "connect" or (error.phase == "mail" and error.again) or (before and error.code == 421)
+
+
 def _settle_refused(settle: Callable[..., Handled], service: Service, row: Row, error: DeliveryError) -> Handled:
     """What an error means for the row: in doubt, over, or to be tried again until its attempts or its use run out."""
+    begun = error.phase in ("data", "dot")
+    tries_left = not begun or row.attempts + 1 < service.settings.attempts
+    next_at = SystemClock().now() + back_off(row.tries)
     if error.phase == "dot" and error.code == 0:
-        return settle("uncertain", str(error), phase=error.phase)
-    if error.again and row.attempts + 1 < service.settings.attempts:
-        next_at = SystemClock().now() + back_off(row.attempts)
+        again = tries_left and row.uncertain_policy == "resend"
+        return settle("uncertain", str(error), phase=error.phase, next_at=next_at if again else None)
+    if error.again and tries_left:
         return settle("again", str(error), phase=error.phase, code=error.code, next_at=next_at)
     return settle("failed", str(error), phase=error.phase, code=error.code)
 
@@ -218,9 +238,9 @@ def lease(service: Service) -> timedelta:
     return timedelta(seconds=3 * service.settings.message_deadline + 60)
 
 
-def back_off(attempts: int) -> timedelta:
-    """How long to wait after so many attempts, spread so that many rows do not come back at once."""
-    base = BACK_OFF[min(attempts, len(BACK_OFF) - 1)]
+def back_off(tries: int) -> timedelta:
+    """How long to wait before the next try, spread so that many rows do not come back at once."""
+    base = BACK_OFF[min(tries, len(BACK_OFF) - 1)]
     return base * random.uniform(0.8, 1.2)  # noqa: S311  # spreading load, not a secret
 
 

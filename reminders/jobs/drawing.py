@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from reminders.catalogue.events import PublishedEvent
+from reminders.catalogue.events import Kind, PublishedEvent
 from reminders.feed import calendar, entry
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
@@ -18,38 +18,36 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def draw(tx: Connection, service: Service, book: Book, touched: Mapping[str, PublishedEvent], now: datetime) -> int:
-    """Draw the entries of these events again and store those that differ. Returns how many did.
+def draw(tx: Connection, service: Service, book: Book, published: Mapping[str, PublishedEvent], now: datetime) -> int:
+    """Draw the entries of all published dates and store those that differ. Returns how many did.
 
     An entry that cannot be drawn any more (its date is to be announced again) leaves the feeds.
     """
-    if not touched:
-        return 0
-    stored = {each.uid: each for each in events.entries(tx).values() if each.event in touched}
+    stored = events.entries(tx)
+    kinds = book.configuration.kinds
     drawn: dict[str, Entry] = {}
-    for published in touched.values():
-        event = published.event
-        for date in event.dates:
-            draft = entry.draw(
-                event, date, book.configuration.kinds[date.kind], event_url=service.event_url(event.id) or None
-            )
+    for each in published.values():
+        for date in each.event.dates:
+            kind = kinds.get(date.kind) or Kind(date.kind, date.kind.replace("-", " ").capitalize())
+            draft = entry.draw(each.event, date, kind, event_url=service.event_url(each.event.id) or None)
             if draft is not None:
-                stamped = entry.stamp(draft, stored.get(draft.uid), now)
-                drawn[stamped.uid] = replace(stamped, left_at=None)
+                drawn[draft.uid] = entry.stamp(draft, stored.get(draft.uid), now)
     gone = [replace(each, left_at=now) for uid, each in stored.items() if uid not in drawn and each.left_at is None]
     new = [each for uid, each in drawn.items() if stored.get(uid) != each]
     events.save_entries(tx, [*new, *gone])
     return len(new) + len(gone)
 
 
-def stamp_feeds(tx: Connection, book: Book, published: Mapping[str, PublishedEvent], now: datetime) -> list[str]:
+def stamp_feeds(
+    tx: Connection, service: Service, book: Book, published: Mapping[str, PublishedEvent], now: datetime
+) -> list[str]:
     """Move LAST-MODIFIED of every feed whose bytes are no longer what they were; the names of those feeds."""
     stored = events.feed_stamps(tx)
     entries = events.entries(tx).values()
     moved = []
     for feed in book.configuration.feeds:
         shown = calendar.select(feed, published, entries)
-        digest = calendar.digest(feed, shown)
+        digest = f"{calendar.digest(feed, shown)} {service.settings.public_url}"
         old = stored.get(feed.name)
         if old is None or old.digest != digest:
             second = now.replace(microsecond=0)

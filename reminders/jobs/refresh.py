@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.catalogue import changes as changing
@@ -20,34 +20,39 @@ from reminders.errors import BadInput, Held
 from reminders.feed import entry
 from reminders.files import Snapshot, read_finished
 from reminders.jobs.drawing import draw, stamp_feeds
-from reminders.jobs.service import Book, Service, read_book
-from reminders.mail import compose
+from reminders.jobs.service import Book, Service, check_letters, read_book
 from reminders.planning import plan
+from reminders.planning.guard import guard as guard_people
 from reminders.store import events, outbox, people, state
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 EPOCH = "epoch"
-SNAPSHOT = "snapshot"
 REFUSED = "refused"
 LOOK = "look"
 PUBLICATION = "publication"
+REMINDED_UNTIL = "reminded_until"
+"""What the store remembers under a name: when it began, files not accepted, how entries are drawn, how often something
+was published, and until when reminders were owed."""
 RECENTLY = timedelta(days=31)
 """How long after a change somebody whose mail was under way meanwhile can still be owed a correction."""
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
     """What a look at the files came to: `changes` is None when they are as they were.
 
-    `owed` and `held` count the mails the changes cause, `entries` the calendar entries drawn anew.
+    `owed` and `held` count the mails the changes cause, `entries` the calendar entries drawn anew; `feeds` are the
+    names of the feeds that changed.
     """
 
     changes: Changes | None = None
     owed: int = 0
     held: int = 0
     entries: int = 0
+    feeds: tuple[str, ...] = ()
 
 
 def refresh(service: Service, now: datetime, *, release: bool = False) -> Refreshed:
@@ -55,11 +60,12 @@ def refresh(service: Service, now: datetime, *, release: bool = False) -> Refres
 
     Raises `BadInput` when they cannot be used and `Held` when they look like an accident; both leave everything as
     it was, are remembered for `/healthz`, and are raised again at each look until the files are mended. `release`
-    accepts what would be held, absences too: an event that the files no longer hold is then withdrawn.
+    accepts what would be held, absences too: what the files no longer hold is then withdrawn.
     """
     with service.store.reading() as tx:
-        known, refused = str(state.get(tx, SNAPSHOT) or ""), refusal(tx)
+        known, refused = events.snapshot_digest(tx) or "", refusal(tx)
         same_look = state.get(tx, LOOK) == _look(service)
+    seen = ""
     try:
         snapshot = read_finished(
             service.config, known=refused.digest if refused else known, settle=service.settings.settle
@@ -67,67 +73,63 @@ def refresh(service: Service, now: datetime, *, release: bool = False) -> Refres
         if snapshot.digest == known and same_look and not release:
             _remember(service, None)
             return Refreshed()
-        digest = snapshot.digest
-    except BadInput as error:
-        _remember(service, Refusal("", now, tuple(str(problem) for problem in error.problems)))
-        raise
-    try:
-        book = read_book(snapshot.files, service.settings)
-        compose.check(book.templates, book.configuration.catalogue, book.configuration.kinds, service.sender())
+        seen = snapshot.digest
+        book = read_book(snapshot.files, service.settings.zone)
+        check_letters(service.settings, book)
         return _publish(service, snapshot, book, now, release)
     except BadInput as error:
-        _remember(service, Refusal(digest, now, tuple(str(problem) for problem in error.problems)))
+        _remember(service, Refusal(seen, now, tuple(str(problem) for problem in error.problems)))
         raise
     except Held as error:
-        _remember(service, Refusal(digest, now, (str(error),)))
+        _remember(service, Refusal(seen, now, (str(error),)))
         raise
 
 
 def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, release: bool) -> Refreshed:
-    """Everything the new files cause, in one transaction: a moved date and its corrections are never apart."""
-    with service.store.writing() as tx:
+    """Everything the new files cause, in one transaction: a moved date and its corrections are never apart.
+
+    What becomes known here must be later than the last pass that owed reminders, on whichever machine that ran: the
+    next one looks only at what happened since.
+    """
+    audiences = book.configuration.audiences
+    with service.store.writing(alone=events.TURN) as tx:
+        now = max(now, reminded_until(tx) + timedelta(microseconds=1))
         before = events.published(tx)
         changes = changing.diff(before, book.configuration.catalogue)
-        reasons = changing.guard(changes, before)
+        invites = {people.address_key(member.address) for audience in audiences for member in audience.members}
+        reasons = changing.guard(changes, before) + guard_people(people.invited(tx), invites)
         if reasons and not release:
             raise Held(_held(reasons))
         if state.get(tx, EPOCH) is None:
             state.put(tx, EPOCH, now)
-        touched = _write_events(tx, before, book, now, withdraw=release)
-        people.sync(tx, book.configuration.audiences, service.token, now)
+        _write_events(tx, before, book, now, withdraw=release)
+        people.sync(tx, audiences, service.token, now)
         events.save_snapshot(tx, snapshot.files)
-        state.put(tx, SNAPSHOT, snapshot.digest)
-        if state.get(tx, LOOK) != _look(service):
-            state.put(tx, LOOK, _look(service))
-            touched = set(events.published(tx))
+        state.put(tx, events.SNAPSHOT, snapshot.digest)
+        state.put(tx, LOOK, _look(service))
         after = events.published(tx)
-        drawn = draw(tx, service, book, {event: after[event] for event in touched}, now)
-        stamp_feeds(tx, book, after, now)
+        drawn = draw(tx, service, book, after, now)
+        feeds = stamp_feeds(tx, service, book, after, now)
         owed = owe_changes(tx, service, book, after, changes, now)
         state.put(tx, REFUSED, None)
-        state.put(tx, PUBLICATION, int(state.get(tx, PUBLICATION) or 0) + 1)
-    return Refreshed(changes, len(owed.new), len(owed.held), drawn)
+        state.count(tx, PUBLICATION)
+    return Refreshed(changes, len(owed.new), len(owed.held), drawn, tuple(feeds))
 
 
 def _write_events(
     tx: Connection, before: Mapping[str, PublishedEvent], book: Book, now: datetime, *, withdraw: bool
-) -> set[str]:
-    """Store the events that differ from what is published; the ids of those whose entries must be drawn again."""
-    touched: set[str] = set()
+) -> None:
+    """Store the events that differ from what is published; with `withdraw`, what the files lack is withdrawn."""
     for event in book.configuration.catalogue.events:
         old = before.get(event.id)
-        merged = changing.merge(old, event)
+        merged = changing.merge(old, event, withdraw=withdraw)
         if old is None or old.missing or old.event != merged:
             events.publish(tx, merged, now)
-            touched.add(event.id)
     absent = before.keys() - {event.id for event in book.configuration.catalogue.events}
     if withdraw:
         for id in sorted(absent):
-            gone = tuple(replace(date, status=Status.WITHDRAWN) for date in before[id].event.dates)
-            events.publish(tx, replace(before[id].event, status=Status.WITHDRAWN, dates=gone), now)
-            touched.add(id)
+            events.publish(tx, changing.effective(replace(before[id].event, status=Status.WITHDRAWN)), now)
     events.mark_missing(tx, sorted(absent), now)
-    return touched
 
 
 def owe_changes(
@@ -140,11 +142,13 @@ def owe_changes(
 ) -> outbox.Owed:
     """Owe what the changes make people want to know: dates firmed up, and corrections to those told otherwise."""
     configuration = book.configuration
-    members = people.subscribers(tx, configuration.audiences)
-    announced = plan.announcements(changes, after, members.values(), configuration.kinds, now)
+    members = people.subscribers(tx, configuration.audiences).values()
+    announced = plan.announcements(changes, after, members, configuration.kinds, now)
+    left = {member.id for member in members if member.left_at is not None}
     told = outbox.told(tx, events=changed(after.values(), now))
-    corrections = plan.corrections(told, after, configuration.kinds, now)
-    return outbox.owe(tx, [*announced, *corrections], now, limit=service.settings.pass_limit)
+    corrections = plan.corrections(told, after, configuration.kinds, now, left=left)
+    notices = [*announced, *corrections]
+    return outbox.owe(tx, notices, now, limit=service.settings.pass_limit, policies=book.policies)
 
 
 def changed(published: Iterable[PublishedEvent], now: datetime) -> list[str]:
@@ -154,6 +158,12 @@ def changed(published: Iterable[PublishedEvent], now: datetime) -> list[str]:
         for each in published
         if any(date.revision > 1 and now - date.known_at < RECENTLY for date in each.dates)
     )
+
+
+def reminded_until(tx: Connection) -> datetime:
+    """The instant up to which reminders were owed; the beginning of time before the first pass."""
+    until = state.get(tx, REMINDED_UNTIL)
+    return until if isinstance(until, datetime) else BEFORE_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +192,14 @@ def _remember(service: Service, refused: Refusal | None) -> None:
     with service.store.writing() as tx:
         text = None
         if refused:
-            text = json.dumps({"digest": refused.digest, "since": refused.since.isoformat(), "lines": refused.lines})
+            facts = {"digest": refused.digest, "since": refused.since.isoformat(), "lines": refused.lines}
+            text = json.dumps(facts)
         state.put(tx, REFUSED, text)
 
 
 def _look(service: Service) -> str:
-    return f"{entry.LOOK} {service.settings.public_url}"
+    """What the drawing of entries depends on beside the files."""
+    return f"{entry.LOOK} {service.settings.public_url} {service.settings.zone}"
 
 
 def _held(reasons: Collection[str]) -> str:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import datetime
 
-from reminders.jobs.refresh import EPOCH, changed
+from reminders.jobs.refresh import EPOCH, REMINDED_UNTIL, changed, reminded_until
 from reminders.jobs.service import Service
 from reminders.planning import plan
 from reminders.store import events, outbox, people, state
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-REMINDED_UNTIL = "reminded_until"
-BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +26,36 @@ def remind(service: Service, now: datetime) -> Reminded:
     Running it again owes nothing: each notice has its own key. A clock that went back owes nothing until it has
     caught up with the last pass.
     """
-    with service.store.writing() as tx:
-        since = _reminded_until(tx)
+    with service.store.writing(alone=events.TURN) as tx:
+        since = reminded_until(tx)
         book = service.book(tx)
         epoch = state.get(tx, EPOCH)
         if book is None or not isinstance(epoch, datetime) or now <= since:
             return Reminded()
         configuration = book.configuration
         published = events.published(tx)
-        members = people.subscribers(tx, configuration.audiences)
+        members = people.subscribers(tx, configuration.audiences).values()
+        left = {member.id for member in members if member.left_at is not None}
         recent = changed(published.values(), now)
-        corrections = plan.corrections(outbox.told(tx, events=recent), published, configuration.kinds, now)
+        told = outbox.told(tx, events=recent)
+        corrections = plan.corrections(told, published, configuration.kinds, now, left=left)
+        announced = outbox.open_change_notices(tx, recent)
+        announced |= {(each.subscriber, each.event, each.date_kind, each.occurrence) for each in corrections}
         due = plan.due(
             published.values(),
             configuration.rules,
             configuration.kinds,
-            members.values(),
+            members,
             since=since,
             now=now,
             epoch=epoch,
             nation=service.settings.nation,
-            announced=outbox.open_change_notices(tx, recent),
+            announced=announced,
         )
-        owed = outbox.owe(tx, [*corrections, *due], now, limit=service.settings.pass_limit)
+        notices = [*corrections, *due]
+        owed = outbox.owe(tx, notices, now, limit=service.settings.pass_limit, policies=book.policies)
         state.put(tx, REMINDED_UNTIL, now)
-    return Reminded(len(owed.new), len(owed.held), sum(1 for notice in due if notice.dropped))
+    return Reminded(len(owed.new), len(owed.held), len(owed.dropped))
 
 
 def next_due(service: Service, now: datetime) -> datetime | None:
@@ -73,8 +71,3 @@ def next_due(service: Service, now: datetime) -> datetime | None:
             after=now,
             nation=service.settings.nation,
         )
-
-
-def _reminded_until(tx: Connection) -> datetime:
-    until = state.get(tx, REMINDED_UNTIL)
-    return until if isinstance(until, datetime) else BEFORE_ALL

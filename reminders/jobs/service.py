@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reminders.configuration import Configuration, read_configuration
-from reminders.errors import WrongUse
+from reminders.errors import BadInput, Problem, WrongUse
 from reminders.files import digest
+from reminders.mail import compose
 from reminders.mail.compose import Service as Sender
 from reminders.mail.compose import Templates
+from reminders.mail.templates import FOLDER
 from reminders.settings import Settings
 from reminders.store import events as published_events
 
@@ -35,6 +37,11 @@ class Book:
     digest: str
     configuration: Configuration
     templates: Templates
+
+    @property
+    def policies(self) -> dict[str, str]:
+        """What happens to a rule's messages of which nobody knows whether the server took them, by the rule's id."""
+        return {rule.id: rule.uncertain.value for rule in self.configuration.rules}
 
 
 class Service:
@@ -57,7 +64,7 @@ class Service:
         if known is None:
             return None
         if self._book is None or self._book.digest != known:
-            self._book = read_book(published_events.snapshot(tx), self.settings)
+            self._book = read_book(published_events.snapshot(tx), self.settings.zone)
         return self._book
 
     def token(self, subscriber: int) -> str:
@@ -69,36 +76,74 @@ class Service:
 
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""
-        chosen = self.settings
-        address = chosen.mail_from or "reminders@example.org"
-        return Sender(
-            name=chosen.service_name,
-            public_url=chosen.public_url.rstrip("/"),
-            mail_from=address,
-            mail_from_name=chosen.service_name,
-            reply_to=chosen.reply_to,
-            list_domain=address.rpartition("@")[2],
-            contact=chosen.contact,
-        )
+        return sender(self.settings)
 
     def event_url(self, event: str) -> str:
         """The page of an event, or "" while nothing is public."""
-        base = self.settings.public_url.rstrip("/")
-        return f"{base}/events/{event}" if base else ""
+        return event_url(self.settings, event)
 
     def unsubscribe_url(self, subscriber: int) -> str:
         """The page where a person leaves, or "" while nothing is public."""
-        base = self.settings.public_url.rstrip("/")
+        base = self.settings.public_url
         return f"{base}/unsubscribe/{self.token(subscriber)}" if base else ""
 
 
-def read_book(files: Mapping[str, bytes], settings: Settings) -> Book:
-    """Read and check all files, and compile their mail templates. Raises `BadInput` with every problem."""
-    configuration = read_configuration(files, settings.zone)
-    prefix = "templates/mail/"
-    sources = {name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)}
-    templates = Templates({name: data.decode("utf-8", "replace") for name, data in sources.items()})
+def sender(settings: Settings) -> Sender:
+    """Who mails come from, as the templates know it; invented while no address is set, and no mail is sent."""
+    address = settings.mail_from or "reminders@example.org"
+    return Sender(
+        name=settings.service_name,
+        public_url=settings.public_url,
+        mail_from=address,
+        mail_from_name=settings.service_name,
+        reply_to=settings.reply_to,
+        list_domain=address.rpartition("@")[2],
+        contact=settings.contact,
+    )
+
+
+def event_url(settings: Settings, event: str) -> str:
+    """The page of an event, or "" while nothing is public."""
+    return f"{settings.public_url}/events/{event}" if settings.public_url else ""
+
+
+def read_book(files: Mapping[str, bytes], zone: str) -> Book:
+    """Read and check all files, and compile their mail templates. Raises `BadInput` with every problem of all."""
+    problems: list[Problem] = []
+    configuration, templates = None, None
+    try:
+        configuration = read_configuration(files, zone)
+    except BadInput as error:
+        problems += error.problems
+    try:
+        templates = Templates(_sources(files))
+    except BadInput as error:
+        problems += error.problems
+    if configuration is None or templates is None:
+        raise BadInput(problems)
     return Book(digest(files), configuration, templates)
+
+
+def check_letters(settings: Settings, book: Book, *, every: bool = False) -> None:
+    """Fill in the templates for every shape of date (with `every`: for every date). Raises `BadInput`."""
+    configuration = book.configuration
+    compose.check(book.templates, configuration.catalogue, configuration.kinds, sender(settings), every=every)
+
+
+def _sources(files: Mapping[str, bytes]) -> dict[str, str]:
+    sources: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path, data in files.items():
+        if path.startswith(FOLDER):
+            try:
+                sources[path.removeprefix(FOLDER)] = data.decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                line = data.count(b"\n", 0, error.start) + 1
+                what = f"byte {data[error.start]:#04x} is not UTF-8 text"
+                problems.append(Problem(path, line, 1, what, "save the file as UTF-8"))
+    if problems:
+        raise BadInput(problems)
+    return sources
 
 
 def token(key: bytes, subscriber: int) -> str:

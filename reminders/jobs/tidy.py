@@ -25,7 +25,7 @@ class Tidied:
 def tidy(service: Service, now: datetime) -> Tidied:
     """Let entries leave the feeds that have been over for longer than `keep_past`. Leaving counts as a change."""
     months = service.settings.keep_past
-    with service.store.writing() as tx:
+    with service.store.writing(alone=events.TURN) as tx:
         book = service.book(tx)
         if book is None or not months:
             return Tidied()
@@ -35,6 +35,6 @@ def tidy(service: Service, now: datetime) -> Tidied:
         if not old:
             return Tidied()
         events.save_entries(tx, [replace(each, left_at=now) for each in old])
-        feeds = stamp_feeds(tx, book, events.published(tx), now)
-        state.put(tx, PUBLICATION, int(str(state.get(tx, PUBLICATION) or 0)) + 1)
+        feeds = stamp_feeds(tx, service, book, events.published(tx), now)
+        state.count(tx, PUBLICATION)
     return Tidied(len(old), tuple(feeds))

@@ -21,8 +21,8 @@ from reminders.planning.rules import nearest
 from reminders.planning.selections import SelectionField
 from reminders.planning.subscribers import Audience, Member
 
-COLUMNS = {"address": True, "name": False}
-"""The columns of a list of people, and whether each must be there."""
+COLUMNS = {"address": "where mail goes", "name": "what mail calls the person"}
+"""The columns of a list of people; the second may be left out."""
 
 
 def normalise(address: str) -> str:
@@ -35,7 +35,7 @@ def normalise(address: str) -> str:
     try:
         checked = validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
-        raise ValueError(str(error).rstrip(".")) from None
+        raise ValueError(str(error).partition(". ")[0].rstrip(".")) from None
     return f"{checked.local_part}@{checked.ascii_domain}"
 
 
@@ -167,7 +167,7 @@ def _rows(name: str, data: bytes) -> Iterator[tuple[int, list[str]]]:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"byte {data[error.start]:#04x} is not UTF-8 text"
         raise BadInput([Problem(name, line, 1, what, "save it from the spreadsheet as 'CSV UTF-8'")]) from None
-    header = text.partition("\n")[0]
+    header = text.strip().partition("\n")[0]
     separator = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(unicodedata.normalize("NFC", text), newline=""), delimiter=separator, strict=True)
     line = 1
@@ -185,6 +185,8 @@ def _rows(name: str, data: bytes) -> Iterator[tuple[int, list[str]]]:
 def _columns(name: str, row: tuple[int, list[str]]) -> list[str]:
     line, cells = row
     columns = [cell.casefold() for cell in cells]
+    if not set(columns) & set(COLUMNS):
+        raise BadInput([Problem(name, line, 1, "the columns have no names", "write 'address,name' as the first row")])
     problems = []
     for number, column in enumerate(columns, start=1):
         if column not in COLUMNS:
@@ -193,7 +195,7 @@ def _columns(name: str, row: tuple[int, list[str]]) -> list[str]:
         elif column in columns[: number - 1]:
             problems.append(Problem(name, line, number, f"the column '{column}' is there twice", "delete one"))
     if "address" not in columns:
-        problems.append(Problem(name, line, 1, "no column is called 'address'", "write 'address,name' as first row"))
+        problems.append(Problem(name, line, 1, "no column is called 'address'", "name it so in the first row"))
     if problems:
         raise BadInput(problems)
     return columns
@@ -213,7 +215,10 @@ def _member(name: str, line: int, cells: list[str], columns: list[str]) -> Membe
         problems.append(Problem(name, line, columns.index("name") + 1, "the name is too long", "write at most 300"))
     if problems:
         return problems
-    address = held.get("address", "")
+    if not (address := held.get("address", "")):
+        return [
+            Problem(name, line, columns.index("address") + 1, "the row has no address", "write it, or delete the row")
+        ]
     try:
         return Member(normalise(address), held.get("name", ""))
     except ValueError as error:

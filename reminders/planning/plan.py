@@ -17,8 +17,8 @@ happens owes it, or records why not:
 - it is late because the date moved, and a change notice tells this person so: ``superseded``.
 
 **Change notices.** Who follows a date is told when it firms up. Who was told otherwise than what is now published, by
-the last mail about it, is owed a correction; a date that only became closer is not otherwise. They are of use until
-the date is over, both as it was told and as it is now.
+the last mail about it, is owed a correction; a date that only became closer is not otherwise. To whom both are owed,
+the correction goes. They are of use until the date is over, both as it was told and as it is now.
 """
 
 from __future__ import annotations
@@ -204,6 +204,8 @@ def still_wanted(
                 return Reason.NOT_FOLLOWING
             if told is not None and told.fact == notice.fact:
                 return Reason.TOLD
+            if told is not None and not _agrees(told.fact, dated.date):
+                return Reason.SUPERSEDED  # a correction is owed too, and says what was wrong
         case NoticeKind.MOVED | NoticeKind.CANCELLED:
             if told is None or _agrees(told.fact, dated.date):
                 return Reason.TOLD
@@ -236,11 +238,11 @@ def _ready(
     chain = [rung for rung in ladder if _fits(rung.rule, person)]
     there = max(dated.known_at, person.joined_at)
     addressee = (person.id, event.id, *dated.date.key)
-    for rung, following in zip(chain, [*chain[1:], None], strict=True):
+    for rung, following in zip(chain, [*chain[1:], None], strict=False):  # of an empty chain nothing
         if not since < max(rung.due_at, there) <= now:
             continue
         expires = min(rung.useless_at, following.due_at) if following else rung.useless_at
-        if expires <= now and expires <= max(since, epoch, there):
+        if expires <= max(epoch, there):
             continue
         reason = None
         if person.joined_at > max(rung.due_at, dated.known_at, epoch) and rung.rule.on_join is OnJoin.WAIT:

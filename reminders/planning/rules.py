@@ -76,9 +76,10 @@ def rules_about(event: Event, kind: str, rules: tuple[Rule, ...]) -> Iterator[Ru
 
 
 def overridden(rule: Rule, own: str) -> Rule:
-    """The rule with an event's own time to send. Raises `SendError`."""
+    """The rule with an event's own time to send; how closely it must know the date follows. Raises `SendError`."""
     send = parse_send(own)
-    return replace(rule, send=send, needs=max(rule.needs, send.least))
+    usual = rule.needs is rule.send.usual  # so that hours may become days, which need no time of day
+    return replace(rule, send=send, needs=send.usual if usual else max(rule.needs, send.least))
 
 
 def _written(value: Any, example: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from reminders.catalogue.events import Event
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -55,14 +53,3 @@ class Subscriber:
     audiences: tuple[str, ...] = ()
     follows: tuple[Selection, ...] = ()
     left_at: datetime | None = None
-
-
-def matches(selection: Selection, event: Event, date_kind: str) -> bool:
-    """Whether a selection means this kind of date of this event."""
-    return (
-        (not selection.levels or event.level in selection.levels)
-        and (not selection.categories or not set(selection.categories).isdisjoint(event.categories))
-        and (not selection.kinds or date_kind in selection.kinds)
-        and (not selection.providers or event.provider in selection.providers)
-        and (not selection.events or event.id in selection.events)
-    )

@@ -114,6 +114,26 @@ def open_store(url: str) -> Store:
     return Store(engine)
 
 
+def absent(url: str) -> bool:
+    """Whether there is no store at `url` yet. Raises `WrongUse` when something else is there."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+        return True
+    engine = _connect(parsed)
+    try:
+        with Store(engine).reading() as tx:
+            return _version(tx) is None
+    except OperationalError as error:
+        raise WrongUse(f"the database {_named(parsed)} cannot be used: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def named(url: str) -> str:
+    """What people call the store at `url`: its file, or its address without a password."""
+    return _named(_parse(url))
+
+
 def upgrade(url: str) -> bool:
     """Bring an older store to this program's tables, all or nothing. False when there was nothing to do.
 

@@ -56,6 +56,13 @@ def subscriber(tx: Connection, id: int, audiences: Iterable[Audience]) -> Subscr
     return _subscriber(row, list(audiences), set(belonging))
 
 
+def invited(tx: Connection) -> set[str]:
+    """The address keys of all whom the last good files invite and who have not left."""
+    own = tables.subscriber.join(membership)
+    keys = select(tables.subscriber.c.address_key).select_from(own).where(tables.subscriber.c.left_at.is_(None))
+    return set(tx.execute(keys.distinct()).scalars())
+
+
 def by_token(tx: Connection, token: str) -> Subscriber | None:
     """Whose unsubscribe token this is; what they follow is left out."""
     own = tables.subscriber.join(tables.token)

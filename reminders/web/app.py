@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reminders.clock import Clock
@@ -25,6 +26,7 @@ from reminders.web.reading import Reader
 from reminders.web.ready import Ready, answer, prepare
 from reminders.web.site import Site
 
+LOG = logging.getLogger(__name__)
 ROBOTS = b"User-agent: *\nDisallow: /unsubscribe/\n"
 """Google's calendar keeps to it, so feeds must not be named here."""
 ASSETS_KEPT = "public, max-age=3600"
@@ -41,12 +43,13 @@ def create(
     public_url: str = "",
     contact: str = "",
     letters: Path | None = None,
+    zone: str = "Europe/London",
 ) -> ASGIApp:
     """The application, to be run with ASGI's lifespan: it reads everything once before it answers anything.
 
     `name` is what the service is called, `templates` are folders of page templates with an ``assets`` folder in the
     last. `public_url` is where the site is seen from outside (its path is put before every link). `letters` is the
-    folder of mails that the demo shows; None for anybody else.
+    folder of mails that the demo shows, with their times local to `zone`; None for anybody else.
     """
     public = public_url.rstrip("/")
     site = Site(reader, public)
@@ -59,10 +62,14 @@ def create(
         yield
 
     async def health(_: Request) -> Response:
-        facts = dict(await asyncio.to_thread(reader.health))
+        try:
+            facts = dict(await asyncio.to_thread(reader.health))
+        except Exception:
+            LOG.exception("the health of the service cannot be found out")
+            facts = {"ok": False, "problems": ["the store cannot be read"]}
         return JSONResponse(facts, 200 if facts.get("ok") is True else 503, headers={"Cache-Control": "no-store"})
 
-    routes: list[Route | Mount] = [
+    routes = [
         Route("/", pages.coming),
         Route("/past", pages.past),
         Route("/calendars", pages.calendars),
@@ -74,7 +81,7 @@ def create(
         Route("/assets/{file}", _Assets(templates[-1] / "assets")),
     ]
     if letters is not None:
-        routes.append(Mount("/letters", Letters(letters, pages)))
+        routes += Letters(letters, pages, zone).routes()
     inner = Starlette(
         routes=routes,
         lifespan=lifespan,

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date as Day
+from datetime import datetime
 from itertools import groupby
 
-from reminders.catalogue import wording
+from reminders.catalogue import wording, zones
 from reminders.catalogue.dates import Precision
 from reminders.catalogue.events import Event, EventDate, Kind, PublishedDate, PublishedEvent, Status
 from reminders.catalogue.spellings import MONTHS
-from reminders.planning.subscribers import Selection, matches
+from reminders.planning.selections import matches
+from reminders.planning.subscribers import Selection
 
-NO_DATE = "no date given"
+NO_DATE = "No date given"
+NEVER_CONFIRMED = "day never announced"
+"""What is said of a month, season or year that went by."""
+UNKNOWN = ("open", "tba", "")
+"""In which order dates are listed that are none; "" is an event without any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One date as a page shows it. `kind` is None for an event of which no date is given at all.
+    """One date as a page shows it. `kind` and `date` are None for an event of which no date is given at all.
 
-    `changed` is the day it was last changed, None when it is as first announced.
+    `words` say when, with a capital. `changed` is the local day it was last changed, None when it is as first
+    announced. `begins` and `over` are UTC instants, None while the date is not known.
     """
 
     event: Event
     kind: Kind | None
     date: EventDate | None
     words: str
-    changed: date | None = None
+    changed: Day | None = None
     begins: datetime | None = None
     over: datetime | None = None
 
@@ -37,10 +44,9 @@ class Line:
         return self.date.status if self.date else self.event.status
 
     @property
-    def firm(self) -> bool:
-        """Whether the day is known and certain."""
-        when = self.date.when if self.date else None
-        return when is not None and when.precision >= Precision.DAY and not when.qualifier
+    def off(self) -> bool:
+        """Whether it will not take place on this date."""
+        return self.status is not Status.PLANNED
 
     @property
     def heading(self) -> str:
@@ -50,20 +56,24 @@ class Line:
             return ""
         if when.precision >= Precision.MONTH:
             return f"{MONTHS[when.first.month - 1]} {when.first.year}"
-        said = self.words.partition(" (")[0]
-        return said[:1].upper() + said[1:]
+        return self.words.partition(" (")[0]
 
     @property
-    def order(self) -> tuple[int, int, int, str, str, str]:
-        """Sorts by month; within one by day, then what is known only to the month, the season, the year."""
+    def order(self) -> tuple[int, int, str, int, str, str, str]:
+        """Sorts by month, within one by day; what is known less closely comes later.
+
+        So a season follows its first month, in which it may already be, and a year its December, when all that is
+        known better has been said. Of what has no date, what is open comes first, then what is to be announced.
+        """
         when = self.date.when if self.date else None
+        title, label = self.event.title.casefold(), self.kind.label if self.kind else ""
         if when is None or when.first is None:
-            return (0, 0, 0, "", self.event.title.casefold(), self.kind.label if self.kind else "")
+            return (UNKNOWN.index(when.edtf if when else ""), 0, "", 0, "", title, label)
         coarse = max(0, Precision.MONTH - when.precision)
-        instant = self.begins.isoformat() if self.begins else ""
-        month = when.first.year * 12 + when.first.month
+        month = when.first.year * 12 + (12 if coarse == 2 else when.first.month)
         day = when.first.day if when.precision >= Precision.DAY else 99
-        return (month, coarse, day, instant, self.event.title.casefold(), self.words)
+        instant = self.begins.isoformat() if self.begins else ""
+        return (month, coarse, self.heading, day, instant, title, label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Everything that fits a selection: dates to come and gone by (latest month first) in groups, and the unknown."""
+    """Everything that fits a selection: dates to come (soonest first), unknown, and gone by (latest first)."""
 
     coming: tuple[Group, ...]
     undated: tuple[Line, ...]
@@ -91,7 +101,7 @@ def arrange(
         (
             line
             for each in published.values()
-            for line in lines_of(each, kinds)
+            for line in lines_of(each, kinds, now)
             if line.status is not Status.WITHDRAWN and matches(selection, line.event, line.kind.id if line.kind else "")
         ),
         key=lambda line: line.order,
@@ -99,10 +109,10 @@ def arrange(
     coming = [line for line in lines if line.over is not None and now < line.over]
     past = [line for line in lines if line.over is not None and line.over <= now]
     undated = tuple(line for line in lines if line.over is None)
-    return Listing(_groups(coming), undated, tuple(reversed(_groups(past))))
+    return Listing(_groups(coming), undated, _groups(reversed(past)))
 
 
-def lines_of(published: PublishedEvent, kinds: Mapping[str, Kind]) -> list[Line]:
+def lines_of(published: PublishedEvent, kinds: Mapping[str, Kind], now: datetime) -> list[Line]:
     """The dates of one event as lines in order; one line without a date when it has none."""
     event = published.event
     if not event.dates:
@@ -111,14 +121,31 @@ def lines_of(published: PublishedEvent, kinds: Mapping[str, Kind]) -> list[Line]
     lines = []
     for each in event.dates:
         kind = kinds.get(each.kind) or Kind(each.kind, each.kind.replace("-", " ").capitalize())
-        changed = _changed(stands.get(each.key))
         when = each.when
-        lines.append(Line(event, kind, each, wording.words(when), changed, when.begins, when.over))
+        changed = _changed(stands.get(each.key), when.zone)
+        words = wording.words(when)
+        words = words[:1].upper() + words[1:]
+        if when.over is not None and when.over <= now:
+            words = words.replace(wording.UNCONFIRMED, NEVER_CONFIRMED)
+        lines.append(Line(event, kind, each, words, changed, when.begins, when.over))
     return sorted(lines, key=lambda line: (line.over is None, line.order))
 
 
-def _changed(stand: PublishedDate | None) -> date | None:
-    return stand.known_at.date() if stand is not None and stand.revision > 1 else None
+def time_left(line: Line, now: datetime) -> str:
+    """How long a deadline that is known to the day leaves, such as "3 weeks left"; "" for anything else."""
+    when = line.date.when if line.date else None
+    if line.off or line.kind is None or not line.kind.deadline or when is None or when.last is None:
+        return ""
+    if line.over is None or line.over <= now or when.precision < Precision.DAY:
+        return ""
+    days = (when.last - zones.local(now, when.zone).date()).days
+    if days < 2:
+        return ("closes today", "closes tomorrow")[max(days, 0)]
+    return f"{days // 7} weeks left" if days % 7 == 0 and days > 7 else f"{days} days left"
+
+
+def _changed(stand: PublishedDate | None, zone: str) -> Day | None:
+    return zones.local(stand.known_at, zone).date() if stand is not None and stand.revision > 1 else None
 
 
 def _groups(lines: Iterable[Line]) -> tuple[Group, ...]:

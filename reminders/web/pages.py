@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from http import HTTPStatus
@@ -18,7 +19,7 @@ from reminders.catalogue.events import Kind, PublishedEvent, Status
 from reminders.catalogue.spellings import MONTHS
 from reminders.clock import Clock
 from reminders.planning.subscribers import Selection
-from reminders.web.listing import Listing, arrange, lines_of
+from reminders.web.listing import Listing, arrange, lines_of, time_left
 from reminders.web.ready import answer
 from reminders.web.site import Site
 
@@ -56,6 +57,8 @@ class Pages:
             "base": self.base,
             "letters": letters,
             "day_words": _day_words,
+            "said": _said,
+            "time_left": time_left,
             "Status": Status,
         }
 
@@ -86,13 +89,14 @@ class Pages:
         published = shown.shelf.published.get(request.path_params["id"])
         if published is None:
             raise HTTPException(404)
-        lines = lines_of(published, shown.shelf.kinds)
+        now = self.clock.now()
+        lines = lines_of(published, shown.shelf.kinds, now)
         return self.render(
             "event.html.j2",
             request,
             event=published.event,
             lines=lines,
-            now=self.clock.now(),
+            now=now,
             calendar=bool(shown.by_event.get(published.event.id)),
         )
 
@@ -119,8 +123,11 @@ class Pages:
             for name, options in choices.items()
             if (value := request.query_params.get(name, "")) in dict(options)
         }
-        listing: Listing = arrange(shelf.published, shelf.kinds, _selection(chosen), self.clock.now())
-        return self.render(template, request, listing=listing, choices=choices, chosen=chosen)
+        now = self.clock.now()
+        listing: Listing = arrange(shelf.published, shelf.kinds, _selection(chosen), now)
+        return self.render(
+            template, request, listing=listing, choices=choices, chosen=chosen, feeds=shelf.feeds, now=now
+        )
 
 
 class EventCalendar:
@@ -164,7 +171,7 @@ def _choices(published: Iterable[PublishedEvent], kinds: Mapping[str, Kind]) -> 
     return {
         "level": [(str(level), f"Level {level}") for level in sorted(levels)],
         "kind": sorted(((id, kinds[id].label) for id in used if id in kinds), key=lambda choice: choice[1]),
-        "category": [(id, id.replace("-", " ").capitalize()) for id in sorted(categories)],
+        "category": [(id, _said(id)) for id in sorted(categories)],
     }
 
 
@@ -174,6 +181,11 @@ def _selection(chosen: Mapping[str, str]) -> Selection:
         kinds=(chosen["kind"],) if "kind" in chosen else (),
         categories=(chosen["category"],) if "category" in chosen else (),
     )
+
+
+def _said(id: str) -> str:
+    """An id as words: "post-starts" as "Post starts", but "e-learning" as "E-learning"."""
+    return re.sub(r"(?<=[a-z0-9]{2})-", " ", id).capitalize()
 
 
 def _day_words(day: date) -> str:

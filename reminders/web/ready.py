@@ -66,7 +66,9 @@ async def answer(ready: Ready, scope: Scope, send: Send) -> None:
     if method not in ("GET", "HEAD"):
         await refuse_method(send)
         return
-    fields = dict(scope["headers"])
+    fields: dict[bytes, bytes] = {}
+    for field, value in scope["headers"]:  # a field sent twice is a list in two parts (RFC 9110, 5.2)
+        fields[field] = fields[field] + b"," + value if field in fields else value
     form = ready.packed if _takes_gzip(fields.get(b"accept-encoding", b"")) else ready.plain
     unchanged = _has(form.tag, ready.last_modified, fields)
     body = b"" if unchanged or method == "HEAD" else form.body
@@ -93,7 +95,7 @@ def _has(tag: bytes, last_modified: datetime, fields: dict[bytes, bytes]) -> boo
         return False
     try:
         moment = parsedate_to_datetime(since.decode("latin-1"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return moment.tzinfo is not None and last_modified <= moment
 

@@ -24,7 +24,8 @@ ASK_AFTER = 1.0
 PATIENCE = 2.0
 """Seconds a request waits for news before it is answered with what is there."""
 TYPE = "text/calendar; charset=utf-8"
-CACHE = "public, max-age=900"
+CACHE = "public, max-age=900, stale-if-error=86400"
+"""A cache between may answer for a day while this server is away; calendar programs forgive no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Site:
         self._shown: Shown | None = None
         self._asked = float("-inf")
         self._looking: asyncio.Task[None] | None = None
+        self._failing = False
 
     async def start(self) -> None:
         """Read everything once. Raises what the store raises: rather no server than one that has nothing to serve."""
@@ -100,9 +102,8 @@ class Site:
         self._asked = moment
         if self._shown is None:
             await self.start()
-        else:
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look_again())
+        elif self._looking is None or self._looking.done():  # a look that takes long is waited for once
+            self._looking = asyncio.create_task(self._look_again())
             await asyncio.wait({self._looking}, timeout=PATIENCE)
         if self._shown is None:
             raise RuntimeError("there is nothing to show although it was read")
@@ -111,8 +112,11 @@ class Site:
     async def _look_again(self) -> None:
         try:
             self._shown = await asyncio.to_thread(self._look)
+            self._failing = False
         except Exception:
-            LOG.exception("what is published cannot be read; serving what was served before")
+            if not self._failing:  # it is asked every second: one long fault, one line
+                LOG.exception("what is published cannot be read; serving what was served before")
+            self._failing = True
 
     def _look(self) -> Shown:
         publication = self.reader.publication()

@@ -1,0 +1,214 @@
+"""The commands that do something: the demo, the daemon, and one pass of each tick."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reminders.cli.options import config_option, now, opened
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reminders.daemon import Happening
+    from reminders.jobs.service import Service
+
+LOG = logging.getLogger("reminders")
+
+
+@click.command()
+@click.option("--exit", "leave", is_flag=True, help="End after the replay instead of serving the pages.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8025, show_default=True, help="Of the pages.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Where it keeps its files; what an earlier demo left there is deleted.",
+)
+def demo(leave: bool, port: int, folder: Path) -> None:
+    """A year of the shipped catalogue in less than a minute, then its pages. Mails nobody."""
+    from reminders import demo as demos
+
+    stay = sys.stdout.isatty() and not leave
+    say = lambda line: click.echo(line)  # noqa: E731  # flushes, unlike print
+    asyncio.run(demos.demo(folder, say, port=port, stay=stay, pace=0.1 if stay else 0.0))
+
+
+@click.command()
+@click.option("--init", "make", is_flag=True, help="Make the store first, if there is none.")
+@click.option("--only", type=click.Choice(["web", "worker"]), help="Only the pages, or only reading and mailing.")
+@config_option
+def run(make: bool, only: str | None, config: Path) -> None:
+    """The service: reads the files, publishes the feeds, mails reminders, serves the pages. Ends on SIGTERM."""
+    from reminders.cli.database import make_store
+    from reminders.clock import SystemClock
+    from reminders.daemon import Daemon
+    from reminders.daemon import run as run_daemon
+    from reminders.files import read_settings
+    from reminders.jobs.deliver import transport_of
+    from reminders.jobs.service import database_url
+    from reminders.serving import application, listen
+    from reminders.store.engine import absent
+    from reminders.telemetry import start_logging
+
+    start_logging()
+    if make and absent(database_url(read_settings(config, os.environ), config)):
+        click.echo(f"Made {make_store(config)}.")
+
+    async def work(service: Service) -> None:
+        clock = SystemClock()
+        daemon = Daemon(service, clock, transport_of(service), _log) if only != "web" else None
+        listening = application_ = None
+        if only != "worker":
+            listening = listen(service.settings.host, service.settings.port)
+            application_ = application(service, clock)
+            host, port = listening.getsockname()[:2]
+            click.echo(f"Pages and feeds: http://{host}:{port}")
+        if daemon is not None:
+            click.echo(_where_mail_goes(service))
+        await run_daemon(daemon, application_, listening)
+
+    with opened(config) as service:
+        _first_look(service, only)
+        asyncio.run(work(service))
+
+
+def _first_look(service: Service, only: str | None) -> None:
+    """Refuse to start with files that cannot be used, unless older ones are published."""
+    from reminders.errors import BadInput, Held
+    from reminders.jobs.refresh import refresh as refresh_once
+
+    with service.store.reading() as tx:
+        published = service.book(tx) is not None
+    if only == "web":
+        return
+    try:
+        refreshed = refresh_once(service, now())
+    except (BadInput, Held) as error:
+        if not published:
+            raise
+        click.echo(f"{error}\nThe files are not accepted; what was published before stays.", err=True)
+        return
+    if refreshed.changes is not None:
+        click.echo(f"Published: {len(refreshed.changes)} changes.")
+
+
+def _where_mail_goes(service: Service) -> str:
+    chosen = service.settings
+    if chosen.smtp_host:
+        return f"Mail goes to {chosen.smtp_host}:{chosen.smtp_port} ({chosen.smtp_security})."
+    return f"smtp_host is not set: mails are written to {service.data / 'outbox'}, and nothing is sent to anybody."
+
+
+def _log(at: datetime, what: Happening) -> None:
+    """What happens, for the log: by number, never by address."""
+    from reminders.errors import RemindersError
+    from reminders.jobs.deliver import Handled
+    from reminders.jobs.refresh import Refreshed
+    from reminders.jobs.remind import Reminded
+
+    match what:
+        case Handled(notice=notice):
+            level = logging.ERROR if what.state in ("failed", "uncertain") else logging.INFO
+            said = f"{notice.event} {notice.date_kind} {notice.rule or notice.kind.value}"
+            LOG.log(
+                level, f"{what.state}: {said} to subscriber {notice.subscriber}" + (f": {what.why}" if what.why else "")
+            )
+        case Refreshed(changes=changes):
+            for change in changes or ():
+                LOG.info(f"published: {change.words}")
+            if what.held:
+                LOG.error(f"{what.held} mails about changes exceed pass_limit and are held: reminders outbox list held")
+        case Reminded():
+            LOG.info(f"owed: {what.owed} mails, {what.dropped} recorded as not to be sent")
+            if what.held:
+                LOG.error(f"{what.held} mails exceed pass_limit and are held: reminders outbox list held")
+        case RemindersError():
+            for line in str(what).splitlines():
+                LOG.error(line)
+        case _:
+            LOG.info(f"tidied: {what.left} past entries left the feeds")
+
+
+@click.command()
+@click.option("--release", is_flag=True, help="Publish changes that were held; what the files lack is withdrawn.")
+@config_option
+def refresh(release: bool, config: Path) -> None:
+    """Read the files and publish what changed. Exit 1 when the changes are held, 2 when a file cannot be used."""
+    from reminders.jobs.refresh import refresh as refresh_once
+
+    with opened(config) as service:
+        refreshed = refresh_once(service, now(), release=release)
+    if refreshed.changes is None:
+        click.echo("The files are as they were.")
+        return
+    for change in refreshed.changes:
+        click.echo(change.words)
+    drawn = f"{len(refreshed.changes)} changes, {refreshed.entries} calendar entries"
+    click.echo(f"Published: {drawn}, {refreshed.owed} mails owed.")
+    _tell_held(refreshed.held)
+
+
+@click.command()
+@config_option
+def remind(config: Path) -> None:
+    """Owe the reminders that have become due. Sends nothing by itself."""
+    from reminders.jobs.remind import remind as remind_once
+
+    with opened(config) as service:
+        done = remind_once(service, now())
+    click.echo(f"{done.owed} mails owed, {done.dropped} recorded as not to be sent.")
+    _tell_held(done.held)
+
+
+def _tell_held(held: int) -> None:
+    if held:
+        click.echo(f"{held} mails exceed pass_limit and are held: `reminders outbox list held`, then `outbox release`.")
+        click.get_current_context().exit(1)
+
+
+@click.command()
+@config_option
+def deliver(config: Path) -> None:
+    """Send what is owed and due. Exit 1 when something could not be sent."""
+    from reminders.clock import SystemClock
+    from reminders.jobs import workers
+    from reminders.jobs.deliver import Handled, recover, transport_of
+    from reminders.jobs.deliver import deliver as deliver_once
+
+    failed = []
+
+    def told(handled: Handled) -> None:
+        notice = handled.notice
+        said = f"{notice.event} {notice.date_kind} {notice.rule or notice.kind.value} to subscriber {notice.subscriber}"
+        click.echo(
+            f"{handled.state}: {said}" + (f" ({handled.why})" if handled.state != "sent" and handled.why else "")
+        )
+        if handled.state in ("failed", "uncertain"):
+            failed.append(handled)
+
+    with opened(config) as service, workers.working(service.data) as owner:
+        recover(service)
+        done = asyncio.run(deliver_once(service, transport_of(service), SystemClock(), owner, told=told))
+    click.echo(f"{done.sent} mails sent.")
+    if done.fault:
+        click.echo(f"No more can be sent at present: {done.fault}", err=True)
+    click.get_current_context().exit(1 if failed or done.fault else 0)
+
+
+@click.command()
+@config_option
+def tidy(config: Path) -> None:
+    """Let past entries leave the feeds, as `keep_past` says."""
+    from reminders.jobs.tidy import tidy as tidy_once
+
+    with opened(config) as service:
+        done = tidy_once(service, now())
+    click.echo(f"{done.left} entries left the feeds" + (f": {', '.join(done.feeds)}." if done.feeds else "."))

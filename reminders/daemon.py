@@ -1,0 +1,208 @@
+"""The daemon: one process, one loop. APScheduler is the clockwork; what happens is decided and remembered elsewhere.
+
+tick (at most 30 s)     look, deliver            notices changed files, clocks that jump, mails that wait
+wake (next due instant) look, deliver            armed anew after each look
+tidy (daily)            past entries leave the feeds
+look:     files -> refresh -> remind -> arm
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+from starlette.types import ASGIApp
+
+from reminders.clock import Clock, SystemClock
+from reminders.errors import BadInput, Held, RemindersError
+from reminders.jobs import workers
+from reminders.jobs.deliver import Handled, deliver, recover
+from reminders.jobs.refresh import Refreshed, refresh
+from reminders.jobs.remind import Reminded, next_due, remind
+from reminders.jobs.service import Service
+from reminders.jobs.tidy import Tidied, tidy
+from reminders.mail.envelope import Transport
+from reminders.serving import WebServer
+
+LOG = logging.getLogger(__name__)
+QUIET = timedelta(seconds=30)
+QUIET_MOST = timedelta(minutes=5)
+"""How long a relay that cannot be reached is left alone: doubled each time, up to the second."""
+
+Happening = Refreshed | Reminded | Handled | Tidied | RemindersError
+Tell = Callable[[datetime, Happening], None]
+"""Told of everything that happens, with the event time of the pass in which it did."""
+
+
+class Daemon:
+    """Looks, reminds and delivers for one service until it is stopped. Made anew for each run."""
+
+    def __init__(self, service: Service, clock: Clock, transport: Transport, tell: Tell) -> None:
+        self.service = service
+        self.clock = clock
+        self.transport = transport
+        self.tell = tell
+        self.sending = asyncio.Lock()
+        """Held while messages are being sent."""
+        self._stop = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._more = False
+        self._owner = ""
+        self._refused: tuple[str, ...] = ()
+        self._quiet = timedelta()
+        self._quiet_until = float("-inf")
+        self._running: set[asyncio.Task[None]] = set()
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 3}
+        )
+
+    async def run(self) -> None:
+        """Work until `stop`; then finish the message in hand and return."""
+        with workers.working(self.service.data) as owner:
+            self._owner = owner
+            await asyncio.to_thread(recover, self.service)
+            tick = IntervalTrigger(seconds=self.service.settings.tick)
+            at_once = SystemClock().now()
+            self._scheduler.add_job(self._job, tick, args=[self._tick], id="tick", next_run_time=at_once)
+            daily = CalendarIntervalTrigger(days=1, hour=3, minute=30, timezone="UTC")
+            self._scheduler.add_job(self._job, daily, args=[self._tidy], id="tidy")
+            self._scheduler.start()
+            try:
+                await self._stop.wait()
+            finally:
+                self._scheduler.pause()
+                await asyncio.gather(*self._running, return_exceptions=True)
+                self._scheduler.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """End `run` after the message in hand."""
+        self._stop.set()
+
+    async def _job(self, work: Callable[[], object]) -> None:
+        """One run of a job; whatever goes wrong in it is told, and the clockwork goes on."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        try:
+            result = work()
+            if asyncio.iscoroutine(result):
+                await result
+        except RemindersError as error:
+            self.tell(self.clock.now(), error)
+        except Exception:
+            LOG.exception("a job of the daemon failed; it is tried again at the next tick")
+
+    async def _tick(self) -> None:
+        await self._look()
+        await self._deliver()
+
+    async def _wake(self, instant: datetime | None) -> None:
+        # A replay's clock must not move under a message. While a real one is being sent, ticks look in its place.
+        async with self.sending:
+            self.clock.reach(instant)
+        await self._tick()
+
+    async def _look(self) -> None:
+        async with self._looking:
+            now = self.clock.now()
+            try:
+                refreshed = await asyncio.to_thread(refresh, self.service, now)
+            except (BadInput, Held) as error:
+                # The last good files stay, and so does everything that follows from them.
+                if (lines := tuple(str(error).splitlines())) != self._refused:
+                    self._refused = lines
+                    self.tell(now, error)
+            else:
+                self._refused = ()
+                if refreshed.changes is not None:
+                    self.tell(now, refreshed)
+            reminded = await asyncio.to_thread(remind, self.service, now)
+            if reminded != Reminded():
+                self.tell(now, reminded)
+            await self._arm(now)
+
+    async def _arm(self, now: datetime) -> None:
+        instant = await asyncio.to_thread(next_due, self.service, now)
+        at = self.clock.wall(instant)
+        if at is None:
+            if self._scheduler.get_job("wake"):
+                self._scheduler.remove_job("wake")
+            return
+
+        async def wake() -> None:
+            await self._wake(instant)
+
+        self._scheduler.add_job(self._job, DateTrigger(at), args=[wake], id="wake", replace_existing=True)
+
+    async def _deliver(self) -> None:
+        if self.sending.locked():
+            self._more = True  # whoever is sending looks once more at its end
+            return
+        async with self.sending:
+            self._more = True
+            while self._more and not self._stop.is_set():
+                self._more = False
+                if asyncio.get_running_loop().time() < self._quiet_until:
+                    return
+                await self._deliver_once()
+
+    async def _deliver_once(self) -> None:
+        await asyncio.to_thread(recover, self.service)
+        done = await deliver(
+            self.service,
+            self.transport,
+            self.clock,
+            self._owner,
+            told=lambda handled: self.tell(self.clock.now(), handled),
+            stop=self._stop,
+        )
+        if done.fault:
+            self._quiet = min(max(QUIET, 2 * self._quiet), QUIET_MOST)
+            self._quiet_until = asyncio.get_running_loop().time() + self._quiet.total_seconds()
+            LOG.warning("no mail can be sent at present (%s); next try in %s", done.fault, self._quiet)
+        elif done.sent:
+            self._quiet = timedelta()
+
+    async def _tidy(self) -> None:
+        now = self.clock.now()
+        tidied = await asyncio.to_thread(tidy, self.service, now)
+        if tidied != Tidied():
+            self.tell(now, tidied)
+
+
+async def run(daemon: Daemon | None, application: ASGIApp | None, listening: socket.socket | None) -> None:
+    """Run daemon and web server (either may be None) until SIGTERM or SIGINT; then finish what is in hand.
+
+    A web server that cannot start ends the daemon, and the other way round. Raises what they raise.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stopping.set)
+    server = WebServer(application) if application is not None else None
+    tasks = []
+    if server is not None and listening is not None:
+        tasks.append(asyncio.create_task(server.run_on(listening)))
+    if daemon is not None:
+        tasks.append(asyncio.create_task(daemon.run()))
+    waiting = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        if daemon is not None:
+            daemon.stop()
+        if server is not None:
+            server.should_exit = True
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+    await asyncio.gather(*tasks)

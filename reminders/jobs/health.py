@@ -1,0 +1,55 @@
+"""Whether all is well, as `/healthz` and operators ask it. It names no person and quotes no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from reminders.jobs.refresh import refusal, reminded_until
+from reminders.jobs.service import Service
+from reminders.store import ledger
+
+LATE = timedelta(minutes=10)
+"""A mail that waits longer than this is a fault."""
+SILENT = timedelta(minutes=3)
+"""Several ticks: a daemon that has not looked for so long is not running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`faults` want an operator now, `warnings` soon: a sentence each. `outbox` counts rows by state."""
+
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    outbox: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether people are told what they should be told."""
+        return not self.faults
+
+
+def health(service: Service, now: datetime) -> Health:
+    """How the service stands at `now`. What a database raises that cannot be read is left to the caller."""
+    with service.store.reading() as tx:
+        counts = ledger.counts(tx)
+        oldest = ledger.oldest_due(tx, now)
+        until = reminded_until(tx)
+        refused = refusal(tx)
+        published = service.book(tx) is not None
+    faults = []
+    if not published:
+        faults.append("Nothing is published yet: `reminders refresh` reads the files.")
+    elif now - until > SILENT:
+        faults.append("Nobody has looked for due reminders lately: is `reminders run` running?")
+    if oldest is not None and now - oldest > LATE:
+        faults.append(f"A mail has been waiting since {oldest:%d %B %Y %H:%M} UTC: `reminders outbox list` says why.")
+    warnings = []
+    if refused:
+        when = f"{refused.since:%d %B %Y %H:%M} UTC"
+        warnings.append(f"Changed files are not accepted since {when}: `reminders refresh` says why.")
+    for state, advice in (("held", "release"), ("failed", "retry"), ("uncertain", "retry")):
+        if counts[state]:
+            warnings.append(f"{counts[state]} mails are {state}: `reminders outbox list`, then `outbox {advice}`.")
+    return Health(tuple(faults), tuple(warnings), counts)
