@@ -83,6 +83,7 @@ def application(service: Service, clock: Clock, *, letters: Path | None = None) 
         templates=template_folders(service.config, "web"),
         public_url=chosen.public_url,
         contact=chosen.contact,
+        zone=chosen.zone,
         letters=letters,
     )
 
@@ -94,6 +95,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # at once: only then is the port ours, and nobody who comes early is refused
     except OSError as error:
         listening.close()
         raise WrongUse(f"the web server cannot listen on {host}:{port} ({error.strerror}): set another port") from error

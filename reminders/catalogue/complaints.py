@@ -54,12 +54,12 @@ def explain(document: Document, shape: type[BaseModel], error: ErrorDetails) -> 
             forms = " or ".join(part.strip("'() ") for part in str(context.get("expected_tags", "")).split(","))
             return document.problem(path, f"this is {described(given)}", f"write {forms}")
         case "too_short" | "too_long" | "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
+            if given in ({}, []):
+                return document.problem(path, "there is nothing in it", "write at least one")
             bounds = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
             bounds |= {"min_length": "at least", "max_length": "at most"}
             said = [f"{words} {context[key]}" for key, words in bounds.items() if key in context]
-            what = (
-                f"'{given}' is out of range" if not isinstance(given, dict | list) else "the number of values is wrong"
-            )
+            what = "the list is too long" if isinstance(given, dict | list) else f"'{given}' is out of range"
             return document.problem(path, what, f"write {' '.join(said)}")
         case "string_type":
             return document.problem(path, f"this is {described(given)}, not text", "write one line of text")

@@ -67,7 +67,7 @@ def _text(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if value is None:
-        raise wrong("nothing is written here", "write the text, or leave the key out")
+        raise wrong("nothing is written here", "write the text; an optional key may be left out")
     raise wrong(
         f"this is {described(value)}, not text", "write one line of text; put it in quotes if it holds ': ' or '#'"
     )
@@ -76,7 +76,7 @@ def _text(value: Any) -> Any:
 def _line(value: str) -> str:
     value = value.strip()
     if not value:
-        raise wrong("nothing is written here", "write the text, or leave the key out")
+        raise wrong("nothing is written here", "write the text; an optional key may be left out")
     if "\n" in value or "\r" in value:
         raise wrong("the text runs over several lines", "write one line")
     if len(value) > 300:
@@ -87,7 +87,7 @@ def _line(value: str) -> str:
 def _prose(value: str) -> str:
     value = value.strip()
     if not value:
-        raise wrong("nothing is written here", "write the text, or leave the key out")
+        raise wrong("nothing is written here", "write the text; an optional key may be left out")
     if len(value) > 10_000:
         raise wrong(f"the text has {len(value)} characters", "write at most 10000")
     return value

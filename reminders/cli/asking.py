@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reminders.cli.options import clock_time, config_option, json_option, now, opened, show
+from reminders.cli.options import clock_time, config_option, counted, json_option, now, opened, show
 
 if TYPE_CHECKING:
     from reminders.jobs.foretelling import Foretold
@@ -64,7 +64,7 @@ def check(context: click.Context, every: bool, config: Path, as_json: bool) -> N
     show(
         {"problems": [], "counts": counts},
         as_json,
-        lambda: iter([f"All is well: {', '.join(f'{count} {name}' for name, count in counts.items())}."]),
+        lambda: iter([f"All is well. {', '.join(f'{name}: {count}' for name, count in counts.items())}"]),
     )
 
 
@@ -103,7 +103,7 @@ def simulate(first: datetime, last: datetime, mails: Path | None, config: Path, 
             said = f"{each.event.event.title}: {book.configuration.kinds[notice.date_kind].label}"
             said += f" {wording.words(each.date.when)}{dropped}"
             yield f"{due}  {notice.rule:<14} {each.subscriber.address:<26} {said}"
-        yield f"{sent} mails, {len(found) - sent} dropped."
+        yield f"{counted(sent, 'mail')}, {len(found) - sent} dropped."
 
     show({"notices": [_foretold_facts(each) for each in found], "mails": sent}, as_json, words)
 

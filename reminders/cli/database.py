@@ -19,11 +19,6 @@ def db() -> None:
 @config_option
 def init(config: Path) -> None:
     """Make the store and its secret key. Nothing due before now is ever sent from it."""
-    click.echo(f"Made {make_store(config)}. Keep its secret.key with your backups: unsubscribe links depend on it.")
-
-
-def make_store(config: Path) -> str:
-    """Make the store of a config folder; its name for people. Raises `WrongUse` when there is one."""
     from reminders.files import read_settings
     from reminders.jobs.service import data_folder, database_url, make_key
     from reminders.store.engine import create, named
@@ -35,7 +30,7 @@ def make_store(config: Path) -> str:
     create(url).close()
     if not settings.secret_key.get_secret_value():
         make_key(data)
-    return named(url)
+    click.echo(f"Made {named(url)}. Keep {data / 'secret.key'} with your backups: unsubscribe links depend on it.")
 
 
 @db.command()

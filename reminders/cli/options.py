@@ -70,3 +70,8 @@ def clock_time(instant: datetime, zone: str) -> str:
     from reminders.catalogue import zones
 
     return f"{zones.local(instant, zone):%Y-%m-%d %H:%M}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, whose plural is regular: "1 mail", "2 mails"."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

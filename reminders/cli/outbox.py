@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reminders.cli.options import clock_time, config_option, json_option, now, opened, show
+from reminders.cli.options import clock_time, config_option, counted, json_option, now, opened, show
 
 if TYPE_CHECKING:
     from reminders.store.ledger import Record
@@ -78,7 +78,7 @@ def _moving(name: str, help: str, states: str) -> click.Command:
         move: Move = getattr(ledger, name)
         with opened(config) as service, service.store.writing() as tx:
             moved = move(tx, numbers, batch=batch, now=now())
-        click.echo(f"{len(moved)} {'notice' if len(moved) == 1 else 'notices'}: {_listed(moved)}")
+        click.echo(f"{counted(len(moved), 'notice')}: {_listed(moved)}")
         untouched = sorted(set(numbers) - set(moved))
         if untouched:
             click.echo(f"Not {states}, and left alone: {_listed(untouched)}", err=True)

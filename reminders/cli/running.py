@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from reminders.cli.options import config_option, now, opened
+from reminders.cli.options import config_option, counted, now, opened
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,7 +48,6 @@ def demo(leave: bool, port: int, folder: Path) -> None:
 @config_option
 def run(make: bool, only: str | None, config: Path) -> None:
     """The service: reads the files, publishes the feeds, mails reminders, serves the pages. Ends on SIGTERM."""
-    from reminders.cli.database import make_store
     from reminders.clock import SystemClock
     from reminders.daemon import Daemon
     from reminders.daemon import run as run_daemon
@@ -60,7 +60,10 @@ def run(make: bool, only: str | None, config: Path) -> None:
 
     start_logging()
     if make and absent(database_url(read_settings(config, os.environ), config)):
-        click.echo(f"Made {make_store(config)}.")
+        # In another process: what makes a store takes 10 MB that this one would keep for as long as it runs.
+        made = subprocess.run([sys.executable, "-m", "reminders", "db", "init", "--config", str(config)], check=False)  # noqa: S603  # our own command
+        if made.returncode:
+            click.get_current_context().exit(made.returncode)
 
     async def work(service: Service) -> None:
         clock = SystemClock()
@@ -97,7 +100,7 @@ def _first_look(service: Service, only: str | None) -> None:
         click.echo(f"{error}\nThe files are not accepted; what was published before stays.", err=True)
         return
     if refreshed.changes is not None:
-        click.echo(f"Published: {len(refreshed.changes)} changes.")
+        click.echo(f"Published: {counted(len(refreshed.changes), 'change')}.")
 
 
 def _where_mail_goes(service: Service) -> str:
@@ -127,7 +130,7 @@ def _log(at: datetime, what: Happening) -> None:
             if what.held:
                 LOG.error(f"{what.held} mails about changes exceed pass_limit and are held: reminders outbox list held")
         case Reminded():
-            LOG.info(f"owed: {what.owed} mails, {what.dropped} recorded as not to be sent")
+            LOG.info(f"owed: {counted(what.owed, 'mail')}, {what.dropped} recorded as not to be sent")
             if what.held:
                 LOG.error(f"{what.held} mails exceed pass_limit and are held: reminders outbox list held")
         case RemindersError():
@@ -151,8 +154,9 @@ def refresh(release: bool, config: Path) -> None:
         return
     for change in refreshed.changes:
         click.echo(change.words)
-    drawn = f"{len(refreshed.changes)} changes, {refreshed.entries} calendar entries"
-    click.echo(f"Published: {drawn}, {refreshed.owed} mails owed.")
+    drawn = "1 calendar entry" if refreshed.entries == 1 else f"{refreshed.entries} calendar entries"
+    changes, mails = counted(len(refreshed.changes), "change"), counted(refreshed.owed, "mail")
+    click.echo(f"Published: {changes}, {drawn}, {mails} owed.")
     _tell_held(refreshed.held)
 
 
@@ -164,13 +168,15 @@ def remind(config: Path) -> None:
 
     with opened(config) as service:
         done = remind_once(service, now())
-    click.echo(f"{done.owed} mails owed, {done.dropped} recorded as not to be sent.")
+    click.echo(f"{counted(done.owed, 'mail')} owed, {done.dropped} recorded as not to be sent.")
     _tell_held(done.held)
 
 
 def _tell_held(held: int) -> None:
     if held:
-        click.echo(f"{held} mails exceed pass_limit and are held: `reminders outbox list held`, then `outbox release`.")
+        click.echo(
+            f"Held over pass_limit: {counted(held, 'mail')}. `reminders outbox list held`, then `outbox release`."
+        )
         click.get_current_context().exit(1)
 
 
@@ -197,7 +203,7 @@ def deliver(config: Path) -> None:
     with opened(config) as service, workers.working(service.data) as owner:
         recover(service)
         done = asyncio.run(deliver_once(service, transport_of(service), SystemClock(), owner, told=told))
-    click.echo(f"{done.sent} mails sent.")
+    click.echo(f"{counted(done.sent, 'mail')} sent.")
     if done.fault:
         click.echo(f"No more can be sent at present: {done.fault}", err=True)
     click.get_current_context().exit(1 if failed or done.fault else 0)
@@ -211,4 +217,5 @@ def tidy(config: Path) -> None:
 
     with opened(config) as service:
         done = tidy_once(service, now())
-    click.echo(f"{done.left} entries left the feeds" + (f": {', '.join(done.feeds)}." if done.feeds else "."))
+    feeds = f": {', '.join(done.feeds)}" if done.feeds else ""
+    click.echo(f"Past entries that left the feeds: {done.left}{feeds}")

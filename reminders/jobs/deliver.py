@@ -144,8 +144,10 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
         return Handled(row.notice, subscriber, "owed" if waits else state, why)
 
     def give_back(error: DeliveryError) -> TransportFault:
+        # What no row can be at fault for holds none back: the most urgent goes first once the relay is there again.
+        next_at = None if error.phase == "connect" else SystemClock().now() + back_off(row.tries)
         with service.store.writing() as tx:
-            outbox.release_claim(tx, row.id, owner, SystemClock().now() + back_off(row.tries), reply=str(error))
+            outbox.release_claim(tx, row.id, owner, next_at, reply=str(error))
         return TransportFault(str(error))
 
     try:
@@ -172,7 +174,6 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
             )
 
     try:
-        await transport.open()
         accepted = await transport.send(
             message, service.sender().mail_from, subscriber.address, lambda: asyncio.to_thread(fence)
         )
@@ -271,4 +272,6 @@ def recover(service: Service) -> int:
     wall = SystemClock().now()
     with service.store.writing() as tx:
         gone = workers.dead(outbox.owners(tx), service.data)
-        return outbox.recover(tx, dead=gone, wall_now=wall, max_attempts=service.settings.attempts)
+        taken = outbox.recover(tx, dead=gone, wall_now=wall, max_attempts=service.settings.attempts)
+    workers.bury(gone, service.data)
+    return taken

@@ -113,6 +113,7 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         owed = owe_changes(tx, service, book, after, changes, now)
         state.put(tx, REFUSED, None)
         state.count(tx, PUBLICATION)
+    service.accept(book)
     return Refreshed(changes, len(owed.new), len(owed.held), drawn, tuple(feeds))
 
 

@@ -20,7 +20,6 @@ from reminders.mail.compose import Service as Sender
 from reminders.mail.compose import Templates
 from reminders.mail.templates import FOLDER
 from reminders.settings import Settings
-from reminders.store import events as published_events
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -60,12 +59,18 @@ class Service:
 
     def book(self, tx: Connection) -> Book | None:
         """The last good files, or None while none were ever accepted."""
-        known = published_events.snapshot_digest(tx)
+        from reminders.store import events  # 0.2 s that commands without a store do not need
+
+        known = events.snapshot_digest(tx)
         if known is None:
             return None
         if self._book is None or self._book.digest != known:
-            self._book = read_book(published_events.snapshot(tx), self.settings.zone)
+            self._book = read_book(events.snapshot(tx), self.settings.zone)
         return self._book
+
+    def accept(self, book: Book) -> None:
+        """Work with these files from now on: they have just become the last good ones."""
+        self._book = book
 
     def token(self, subscriber: int) -> str:
         """The unsubscribe token of a person: 192 bits that only the holder of the key can make (URL-safe text).

@@ -35,9 +35,19 @@ def working(data: Path) -> Iterator[str]:
 
 
 def dead(owners: Iterable[str], data: Path) -> list[str]:
-    """Those of `owners` that worked on this machine with this data folder and are gone."""
+    """Those of `owners` that worked on this machine with this data folder and are gone.
+
+    Their files stay until `bury`: who finds a worker dead, and dies before its claims are taken back, leaves the proof
+    to the next.
+    """
     host = socket.gethostname().replace(":", "-").replace("/", "-")
     return [owner for owner in owners if owner.startswith(f"{host}:") and _gone(data / FOLDER / owner)]
+
+
+def bury(owners: Iterable[str], data: Path) -> None:
+    """Forget dead workers whose claims have been taken back."""
+    for owner in owners:
+        (data / FOLDER / owner).unlink(missing_ok=True)
 
 
 def _gone(path: Path) -> bool:
@@ -48,5 +58,4 @@ def _gone(path: Path) -> bool:
         return False  # it worked with another data folder, or ended in good order: its lease will tell
     except BlockingIOError:
         return False
-    path.unlink(missing_ok=True)
     return True

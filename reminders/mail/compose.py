@@ -158,8 +158,9 @@ def _problems(templates: Templates, letter: Letter) -> Iterator[Problem]:
 class _WirePolicy(EmailPolicy):
     """Folds at 76, but not where the standard policy gets it wrong.
 
-    It turns a long List-Unsubscribe or Message-ID into encoded words, and the link is dead; where it breaks a line
-    between plain and encoded words, spaces come and go; and it lets through what only looks like an encoded word.
+    It turns a long List-Unsubscribe or Message-ID into encoded words, and the link is dead; it leaves the first line of
+    a long Subject empty; where it breaks a line between plain and encoded words, spaces come and go; and it lets
+    through what only looks like an encoded word.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -169,6 +170,9 @@ class _WirePolicy(EmailPolicy):
         text = str(value)
         if name in ("Message-ID", "In-Reply-To", "References", "List-Id", "List-Unsubscribe"):
             return (f"{name}: " + text.replace(" ", "\r\n ") + "\r\n").encode("ascii")
+        if name == "Subject" and "=?" not in text and text.isascii():
+            words = Header(text, "us-ascii", header_name=name, maxlinelen=76).encode(linesep="\r\n")
+            return f"{name}: {words}\r\n".encode("ascii")
         if "=?" not in text and (text.isascii() or self.utf8):
             return super().fold_binary(name, value)
         address = ""

@@ -31,9 +31,6 @@ class NotStarted(RemindersError):
 class Transport(Protocol):
     """Takes messages, one at a time, each for one recipient."""
 
-    async def open(self) -> None:
-        """Get ready, or raise `DeliveryError` of phase "connect"."""
-
     async def send(self, data: bytes, sender: str, recipient: str, started: Started) -> Accepted:
         """Hand over one message; raises `NotStarted` or `DeliveryError`."""
 

@@ -170,6 +170,9 @@ class Templates:
         except RecursionError:
             yield at(1, "", "nested too deeply")
             return
+        except ValueError:  # a number that Python refuses to read
+            yield at(1, "", "a number is too long")
+            return
         for node, line in _walk(tree, 1):
             if not isinstance(node, _ALLOWED):
                 what = f"{type(node).__name__.lower()} cannot be used in a mail template"
@@ -207,7 +210,7 @@ class Templates:
             return
         try:
             known = {block.name for block in self._environment.parse(sources[layout]).find_all(nodes.Block)}
-        except (TemplateSyntaxError, RecursionError):
+        except (TemplateSyntaxError, RecursionError, ValueError):
             return  # told as the layout's own problem
         for block in tree.find_all(nodes.Block):
             if block.name not in known:

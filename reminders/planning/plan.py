@@ -84,17 +84,17 @@ def due(
 
     `epoch` is when this store began. `announced` are those owed a change notice about a date since it is as it is.
     """
-    people = sorted((each for each in subscribers if each.left_at is None), key=lambda each: each.id)
+    people = sorted(subscribers, key=lambda each: each.id)
     joined = [each for each in people if since < each.joined_at <= now]
     notices: list[Notice] = []
     for published in sorted(events, key=lambda each: each.event.id):
         for dated in published.dates:
             ladder = _ladder(published.event, dated.date, rules, kinds, nation)
-            if dated.known_at > now or not ladder or ladder[0].due_at > now:
+            if not ladder or ladder[0].due_at > now:
                 continue
             everybody = dated.known_at > since or any(since < rung.due_at <= now for rung in ladder)
             for person in people if everybody else joined:
-                if person.joined_at <= now and follows(person, published.event, dated.date.kind):
+                if follows(person, published.event, dated.date.kind):
                     notices += _ready(published.event, dated, ladder, person, since, now, epoch, announced)
     return notices
 

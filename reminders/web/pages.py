@@ -111,7 +111,8 @@ class Pages:
         """Whatever cannot be answered otherwise; says nothing of what was asked for."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         title, words = SAID.get(status, (HTTPStatus(status).phrase, ""))
-        more = error.headers if isinstance(error, HTTPException) else None
+        # After a fault the server hangs up; whoever would use the connection again must know.
+        more = error.headers if isinstance(error, HTTPException) else {"Connection": "close"}
         return self.render("failed.html.j2", request, status=status, headers=more, title=title, words=words)
 
     async def _list(self, request: Request, template: str) -> Response:
