@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from reminders.catalogue.dates import parse_when
 from reminders.catalogue.events import Event, EventDate, Kind, PublishedDate, PublishedEvent, Status
+from reminders.planning.notices import Told
+from reminders.planning.rules import Rule
+from reminders.planning.send import parse_send
 from reminders.planning.subscribers import Selection, Subscriber
 
 LONDON = "Europe/London"
@@ -41,3 +44,15 @@ def published(event: Event, *, known_at: datetime = EPOCH, revision: int = 1) ->
 def subscriber(id: int = 1, address: str = "amina@example.org", **fields: object) -> Subscriber:
     facts: dict[str, object] = {"name": "Amina", "joined_at": EPOCH, "audiences": ("all",), "follows": (Selection(),)}
     return Subscriber(id, address, **(facts | fields))  # type: ignore[arg-type]  # test sugar
+
+
+def rule(id: str, send: str, about: str = "course", **fields: object) -> Rule:
+    """A rule as rules.yaml has it; it waits for the usual precision unless `needs` says otherwise."""
+    sent = parse_send(send)
+    return Rule(id, (about,), sent, **({"needs": sent.usual} | fields))  # type: ignore[arg-type]  # test sugar
+
+
+def told(event: Event, when: str, *, subscriber: int = 1, status: str = "planned", zone: str = LONDON) -> Told:
+    """What the last mail about the event's first date said."""
+    said = event.dates[0]
+    return Told(subscriber, event.id, *said.key, f"{when} {zone} {status}", "<told@example.org>")

@@ -258,6 +258,18 @@ def test_a_long_title_shortens_the_subject_but_never_its_date(kind: str, title: 
     assert all(len(word) <= 75 for word in encoded)
 
 
+@pytest.mark.parametrize("length", [20, 40, 50, 54, 55, 56, 57, 58, 60, 80, 200])
+def test_a_subject_begins_on_the_line_of_its_name_and_reads_back_as_written(length: int) -> None:
+    """Some programs take an empty first line for an empty subject, others show a blank in front of it."""
+    title = ("Having Difficult Conversations " * 9)[:length].strip()
+    data = compose(TEMPLATES, letter(about=event(title=title)))
+    assert re.search(rb"^Subject: Course 12 Feb", data, re.MULTILINE) or "…" in str(parsed(data)["Subject"])
+    assert not re.search(rb"^Subject: *\r\n", data, re.MULTILINE)
+    assert str(parsed(data)["Subject"]) == render(TEMPLATES, letter(about=event(title=title))).subject
+    head = data.partition(b"\r\n\r\n")[0]
+    assert max(len(line) for line in head.splitlines() if b"Subject" in line) <= 78
+
+
 def test_an_address_beyond_ascii_is_written_as_the_wire_wants_it() -> None:
     domain = compose(
         TEMPLATES, letter(subscriber=subscriber(address="amina@bücher.example.org", name="Zoë Müller, Dr"))

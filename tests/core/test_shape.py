@@ -109,7 +109,7 @@ def test_a_field_takes_its_meaning_from_text(text: str, field: str, expected: ob
         ("people: {a: []}", "2:13: this is a list: write text or mapping"),
         ("people: [a]", "2:9: this is a list, not a mapping: write 'key: value' lines below it"),
         ("people:", "2:8: this is empty, not a mapping: write 'key: value' lines below it"),
-        ("about:", "2:7: nothing is written here: write the text, or leave the key out"),
+        ("about:", "2:7: nothing is written here: write the text; an optional key may be left out"),
         ("about: [x]",
             "2:8: this is a list, not text: write one line of text; put it in quotes if "
             "it holds ': ' or '#'"),

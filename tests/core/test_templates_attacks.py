@@ -24,6 +24,7 @@ ATTACKS = {
     "a call on a literal": "{{ ''.join('x') }}",
     "a text too long": "{{ 'a' * 10**9 }}",
     "a power": "{{ 9**9**8 }}",
+    "a number too long": "{{ " + "9" * 5000 + " }}",
     "adding": "{{ title + title }}",
     "joining": "{{ title ~ title }}",
     "padding": "{{ title.center(10**9) }}",

@@ -1,20 +1,22 @@
 """A real SMTP server whose faults are chosen, on a port of its own at 127.0.0.1.
 
 In a test: ``async with serving(faults={"RCPT": ["451 4.7.1 later"]}) as server``. Each fault happens once, in order;
-then the server behaves. A fault is a reply, ``LOSE`` (the connection is cut) or ``SILENCE`` (no answer, ever), and
-belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before the message), DOT (after the message was kept), RSET, QUIT.
+then the server behaves. A fault is a reply, ``LOSE`` (the connection is cut), ``SILENCE`` (no answer, ever) or
+``wait 1.5`` (the usual answer, after so many seconds), and belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before
+the message), DOT (after the message was kept), RSET, QUIT.
 
-As a process: ``python -m tests.edges.smtpd FILE`` prints its port and appends each message it accepts to FILE, one
-line of JSON with `sender`, `recipients` and `data`, on the disk before it is acknowledged.
+As a process: ``python -m tests.edges.smtpd FILE [PORT]`` prints its port and appends each message it accepts to FILE,
+one line of JSON with `sender`, `recipients` and `data`, on the disk before it is acknowledged. ``--help`` lists more.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
+import random
 import ssl
-import sys
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,6 +29,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 LOSE = "lose"
 SILENCE = "silence"
+WAIT = "wait "
+SLOW_STEPS = ("MAIL", "RCPT", "DATA", "DOT")
 
 
 @dataclass(slots=True)
@@ -41,14 +45,21 @@ class Received:
 
 @dataclass(slots=True)
 class Server:
-    """What the server was told and what it saw. `connections` counts those made."""
+    """What the server was told and what it saw. `connections` counts those made.
+
+    `slow` is the number of seconds that answers at the `slow_steps` take at most, each time anew by chance. Each step
+    that is reached is a line in `steps`, if that is given.
+    """
 
     port: int = 0
+    slow: float = 0.0
+    slow_steps: Sequence[str] = SLOW_STEPS
     faults: dict[str, deque[str]] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
     keep: Path | None = None
+    steps: Path | None = None
     kept: asyncio.Event = field(default_factory=asyncio.Event)
     peers: list[_Peer] = field(default_factory=list)
 
@@ -78,14 +89,25 @@ class _Peer(SMTP):
         await super().push(status)
 
     async def _cut(self, fault: str) -> bool:
-        """Do what is more than a reply; False when it is a reply."""
+        """Do what is more than a reply; False when it is a reply, True when the server behaves after all."""
         if fault == LOSE:
             transport: Any = self.transport
             transport.abort()
             raise ConnectionResetError("as chosen")
         if fault == SILENCE:
             await asyncio.sleep(3600)
+        if fault.startswith(WAIT):
+            await asyncio.sleep(float(fault.removeprefix(WAIT)))
+            return True
         return False
+
+    async def reach(self, step: str) -> None:
+        """Note the step, and take as long to answer as this server does."""
+        if self.record.steps is not None:
+            with self.record.steps.open("a", encoding="ascii") as file:
+                file.write(f"{step}\n")
+        if step in self.record.slow_steps:
+            await asyncio.sleep(random.uniform(0, self.record.slow))
 
     async def _call_handler_hook(self, command: str, *args: Any) -> Any:
         self.record.commands.append(command)
@@ -93,10 +115,10 @@ class _Peer(SMTP):
 
     async def _step(self, step: str) -> bool:
         """Whether the command of this step was dealt with by a fault."""
+        await self.reach(step)
         fault = self.record.fault(step)
-        if not fault:
+        if not fault or await self._cut(fault):
             return False
-        await self._cut(fault)
         await super().push(fault)
         if fault.startswith("421"):
             transport: Any = self.transport
@@ -146,10 +168,10 @@ class _Handler:
                 os.fsync(file.fileno())
         self.record.received.append(got)
         self.record.kept.set()
+        await server.reach("DOT")
         fault = self.record.fault("DOT")
-        if fault:
-            await server._cut(fault)
-        return fault or "250 2.0.0 OK kept"
+        behaves = not fault or await server._cut(fault)
+        return "250 2.0.0 OK kept" if behaves else fault
 
 
 @asynccontextmanager
@@ -161,10 +183,13 @@ async def serving(
     login: tuple[str, str] | None = None,
     smtputf8: bool = True,
     keep: Path | None = None,
+    steps: Path | None = None,
     port: int = 0,
+    slow: float = 0.0,
+    slow_steps: Sequence[str] = SLOW_STEPS,
 ) -> AsyncIterator[Server]:
     """A server for as long as the block runs. `tls` offers STARTTLS, or with `implicit` TLS from the first byte."""
-    record = Server(keep=keep)
+    record = Server(keep=keep, steps=steps, slow=slow, slow_steps=slow_steps)
     for step, chosen in (faults or {}).items():
         record.fail(step, *chosen)
 
@@ -206,11 +231,46 @@ async def serving(
         await asyncio.sleep(0)
 
 
-async def _main(keep: Path, port: int) -> None:
-    async with serving(keep=keep, port=port) as server:
+async def _main(given: argparse.Namespace) -> None:
+    faults: dict[str, list[str]] = {}
+    for step, fault in given.fault:
+        faults.setdefault(step, []).append(fault)
+    tls = None
+    if given.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(given.certificate)
+    async with serving(
+        faults=faults,
+        tls=tls,
+        login=given.login,
+        keep=given.file,
+        steps=given.steps,
+        port=given.port,
+        slow=given.slow,
+        slow_steps=given.slow_at,
+    ) as server:
         print(server.port, flush=True)
         await asyncio.Event().wait()
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="where accepted messages are kept")
+    parser.add_argument("port", type=int, nargs="?", default=0, help="0, the default, takes a free one")
+    parser.add_argument("--steps", type=Path, help="where each step that is reached is noted, a line each")
+    parser.add_argument("--slow", type=float, default=0.0, help="seconds that answers take at most")
+    parser.add_argument(
+        "--slow-at", nargs="+", choices=SLOW_STEPS, default=SLOW_STEPS, help="which answers; all of these"
+    )
+    parser.add_argument(
+        "--certificate", type=Path, help="a PEM file with key and chain: STARTTLS is offered and required"
+    )
+    parser.add_argument("--login", nargs=2, metavar=("USER", "PASSWORD"), type=str, help="required before any mail")
+    parser.add_argument("--fault", nargs=2, metavar=("STEP", "FAULT"), action="append", default=[])
+    given = parser.parse_args()
+    given.login = tuple(given.login) if given.login else None
+    return given
+
+
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    asyncio.run(_main(_arguments()))

@@ -1,4 +1,7 @@
-"""One suite, two databases: every test that asks for `store` or `url` runs on SQLite and on PostgreSQL."""
+"""What all tests can ask for: a frozen clock, and a store.
+
+One suite, two databases: every test that asks for `store` or `url` runs on SQLite and on PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
 
 from reminders.store.engine import Store, create, open_store
+from tests.builders import EPOCH
 from tests.store import postgres
+
+
+@pytest.fixture
+def clock() -> Iterator[FrozenDateTimeFactory]:
+    """The computer's clock, standing at EPOCH until the test moves it. Timers of the event loop go on."""
+    with freeze_time(EPOCH, real_asyncio=True) as frozen:
+        assert isinstance(frozen, FrozenDateTimeFactory)
+        yield frozen
 
 
 @pytest.fixture(scope="session")

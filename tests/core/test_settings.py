@@ -1,0 +1,145 @@
+"""The operator's settings: from the file, the environment and files of secrets, with a place for every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reminders.errors import BadInput
+from reminders.files import read_settings
+from reminders.settings import Settings, described, secrets
+
+MAIL = "smtp_host: mail.example.org\npublic_url: https://dates.example.org\nmail_from: dates@example.org\n"
+
+
+def read(folder: Path, text: str = "", **variables: str) -> Settings:
+    (folder / "reminders.yaml").write_text(text, encoding="utf-8")
+    return read_settings(folder, {f"REMINDERS_{name}": value for name, value in variables.items()})
+
+
+def told(folder: Path, text: str = "", **variables: str) -> list[str]:
+    with pytest.raises(BadInput) as error:
+        read(folder, text, **variables)
+    return str(error.value).splitlines()
+
+
+def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
+    assert read_settings(tmp_path, {}) == Settings()
+    assert read(tmp_path) == Settings()
+
+
+def test_the_environment_wins_over_the_file_and_an_empty_variable_is_none(tmp_path: Path) -> None:
+    text = "port: 8080\nkeep_past: 2 years\nservice_name: Dates\n"
+    settings = read(tmp_path, text, PORT="9090", SERVICE_NAME="")
+    assert (settings.port, settings.keep_past, settings.service_name) == (9090, 24, "Dates")
+
+
+def test_lengths_of_time_seconds_and_addresses_are_read_as_written(tmp_path: Path) -> None:
+    text = "keep_past: for ever\nsettle: 0.5\ntick: 10\npublic_url: https://dates.example.org/\nhost: '::1'\n"
+    settings = read(tmp_path, text)
+    assert (settings.keep_past, settings.settle, settings.tick, settings.host) == (0, 0.5, 10, "::1")
+    assert settings.public_url == "https://dates.example.org"
+
+
+def test_a_secret_comes_from_a_variable_or_from_a_file_it_names(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("k" * 40 + "\n")
+    settings = read(tmp_path, MAIL + "smtp_user: dates\n", SMTP_PASSWORD="p:w", SECRET_KEY_FILE=str(key))
+    assert settings.smtp_password.get_secret_value() == "p:w"
+    assert settings.secret_key.get_secret_value() == "k" * 40
+    assert "p:w" not in repr(settings)
+    assert "kkk" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "expected"),
+    [
+        ("prot: 8080\n", {}, ["reminders.yaml:1:1: unknown key 'prot': write 'port'"]),
+        ("port: eighty\n", {}, ["reminders.yaml:1:7: 'eighty' is not a whole number: write digits, such as 2"]),
+        ("port: 80800\n", {}, ["reminders.yaml:1:7: '80800' is out of range: write at most 65535"]),
+        ("tick: 60\n", {}, ["reminders.yaml:1:7: '60' is out of range: write at most 30"]),
+        (
+            "settle: soon\n",
+            {},
+            ["reminders.yaml:1:9: 'soon' is not a number of seconds: write one like 30 or 2.5"],
+        ),
+        (
+            "keep_past: 24\n",
+            {},
+            ["reminders.yaml:1:12: this is not a length of time: write '24 months', '2 years' or 'for ever'"],
+        ),
+        ("zone: GMT\n", {}, ["reminders.yaml:1:7: 'GMT' is not a time zone: write Europe/London"]),
+        ("nation: UK\n", {}, ["reminders.yaml:1:9: 'UK' is not known here: the words here are ENG, WLS, SCT, NIR"]),
+        (
+            "smtp_security: ssl\n",
+            {},
+            ["reminders.yaml:1:16: 'ssl' is not known here: the words here are starttls, tls, none"],
+        ),
+        ("- port\n", {}, ["reminders.yaml:1:1: this is a list, not a mapping: write 'key: value' lines below it"]),
+        (
+            "smtp_password: hush\n",
+            {},
+            [
+                "reminders.yaml:1:1: smtp_password is a secret, and this file is shared: "
+                "set REMINDERS_SMTP_PASSWORD_FILE instead"
+            ],
+        ),
+        ("", {"PORT": "eighty"}, ["REMINDERS_PORT: 'eighty' is not a whole number: write digits, such as 2"]),
+        ("", {"PROT": "8080"}, ["REMINDERS_PROT: there is no such setting: write REMINDERS_PORT"]),
+        (
+            "",
+            {"SMTP_PASSWORD_FILE": "/nowhere/at/all"},
+            [
+                "REMINDERS_SMTP_PASSWORD_FILE: the file /nowhere/at/all cannot be read (No such file or directory): "
+                "name a file that this user may read"
+            ],
+        ),
+        (
+            "smtp_host: mail.example.org\n",
+            {},
+            [
+                "reminders.yaml:1:1: smtp_host is set, but nothing says who mails come from: write 'mail_from: …' too",
+                "reminders.yaml:1:1: smtp_host is set, but public_url is not an https address, and mails carry links: "
+                "write 'public_url: https://…' too",
+            ],
+        ),
+        (
+            MAIL.replace("https", "http"),
+            {},
+            [
+                "reminders.yaml:2:1: smtp_host is set, but public_url is not an https address, and mails carry links: "
+                "write 'public_url: https://…' too"
+            ],
+        ),
+        (
+            MAIL,
+            {"SMTP_USER": "dates"},
+            [
+                "REMINDERS_SMTP_USER: smtp_user is set, but there is no password: "
+                "set REMINDERS_SMTP_PASSWORD, or REMINDERS_SMTP_PASSWORD_FILE to a file that holds it"
+            ],
+        ),
+        (
+            MAIL + "smtp_user: dates\nsmtp_security: none\n",
+            {"SMTP_PASSWORD": "hush"},
+            ["reminders.yaml:4:1: the password would be sent in clear: write 'smtp_security: starttls'"],
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(
+    tmp_path: Path, text: str, variables: dict[str, str], expected: list[str]
+) -> None:
+    assert told(tmp_path, text, **variables) == expected
+
+
+def test_mistakes_of_file_and_environment_are_told_together(tmp_path: Path) -> None:
+    assert len(told(tmp_path, "prot: 1\nport: x\n", TICK="x", NONSENSE="1")) == 4
+
+
+def test_every_setting_is_described_and_secrets_are_known_as_such() -> None:
+    facts = {each["name"]: each for each in described()}
+    assert set(facts) == set(Settings.model_fields)
+    assert all(each["help"].endswith(".") or each["help"].endswith("'.") for each in facts.values())
+    assert secrets() == {"smtp_password", "secret_key"}
+    assert facts["keep_past"]["default"] == "24 months"

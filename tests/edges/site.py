@@ -1,0 +1,163 @@
+"""A site to visit: the application over real HTTP, with a store that is a few facts in memory and can be broken."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import httpx2
+import uvicorn
+
+from reminders.catalogue.events import Event, Kind, PublishedEvent
+from reminders.catalogue.parse import parse_events
+from reminders.clock import FixedClock
+from reminders.feed import calendar, entry
+from reminders.feed.calendar import FeedStamp
+from reminders.feed.entry import Entry
+from reminders.feed.selection import Feed, parse_feeds
+from reminders.planning.rules import parse_rules
+from reminders.planning.subscribers import Subscriber
+from reminders.web import app
+from reminders.web.reading import Shelf
+from tests.builders import EPOCH, published, subscriber
+
+CHECKOUT = Path(__file__).parents[2]
+CONFIG, TEMPLATES = CHECKOUT / "config", CHECKOUT / "templates" / "web"
+TOKEN = "uQ7cJm1xT0ZyVb2s9LkE4hWn6RpAaDfG"
+PUBLIC = "https://dates.example.org"
+
+
+def seed() -> tuple[Event, ...]:
+    """The events of the shipped catalogue."""
+    files = {path.name: path.read_bytes() for path in (CONFIG / "events").glob("*.yaml")}
+    catalogue, problems, _ = parse_events(files, "Europe/London")
+    assert not problems
+    return catalogue.events
+
+
+def kinds() -> Mapping[str, Kind]:
+    rulebook, problems, _ = parse_rules("rules.yaml", (CONFIG / "rules.yaml").read_bytes())
+    assert not problems
+    return rulebook.kinds
+
+
+def feeds() -> tuple[Feed, ...]:
+    return parse_feeds("feeds.yaml", (CONFIG / "feeds.yaml").read_bytes())
+
+
+class Memory:
+    """What the pages ask of a store (`reminders.web.reading.Reader`), kept in memory.
+
+    It breaks on demand: while `broken` is set every call raises it; while `stuck` is not set every call waits for it.
+    """
+
+    def __init__(self, events: Iterable[Event] | None = None, people: Mapping[str, Subscriber] | None = None) -> None:
+        self.people = dict(people if people is not None else {TOKEN: subscriber()})
+        self.left: dict[str, str] = {}
+        self.facts: Mapping[str, object] = {"ok": True}
+        self.broken: Exception | None = None
+        self.stuck = threading.Event()
+        self.stuck.set()
+        self._shelf = Shelf(0, {}, {}, {}, kinds(), feeds())
+        self.publish(seed() if events is None else events)
+
+    def publish(self, events: Iterable[Event], now: datetime = EPOCH, url: str = PUBLIC) -> None:
+        """Make these the events that are published."""
+        before = self._shelf.published
+        revisions = {id: each.revision + 1 for id, each in before.items()}
+        self.put({e.id: published(e, known_at=now, revision=revisions.get(e.id, 1)) for e in events}, now, url)
+
+    def put(self, shown: Mapping[str, PublishedEvent], now: datetime = EPOCH, url: str = PUBLIC) -> None:
+        """Make exactly this what is published: draw its entries, stamp its feeds."""
+        old = self._shelf
+        entries: dict[str, Entry] = {}
+        for id, each in shown.items():
+            for date in each.event.dates:
+                kind = old.kinds.get(date.kind, Kind(date.kind, date.kind))
+                draft = entry.draw(each.event, date, kind, event_url=f"{url}/events/{id}")
+                if draft is not None:
+                    entries[draft.uid] = entry.stamp(draft, old.entries.get(draft.uid), now)
+        stamps = {}
+        for feed in old.feeds:
+            digest = calendar.digest(feed, calendar.select(feed, shown, entries.values()))
+            stamp = old.stamps.get(feed.name)
+            stamps[feed.name] = stamp if stamp and stamp.digest == digest else FeedStamp(digest, now)
+        self._shelf = Shelf(old.publication + 1, shown, entries, stamps, old.kinds, old.feeds)
+
+    def publication(self) -> int:
+        self._fail()
+        return self._shelf.publication
+
+    def shelf(self) -> Shelf:
+        self._fail()
+        return self._shelf
+
+    def subscriber_by_token(self, token: str) -> Subscriber | None:
+        self._fail()
+        return self.people.get(token)
+
+    def leave(self, token: str, how: str) -> bool:
+        self._fail()
+        person = self.people.get(token)
+        if person is not None and person.left_at is None:
+            self.people[token] = replace(person, left_at=EPOCH)
+            self.left[token] = how
+        return person is not None
+
+    def health(self) -> Mapping[str, object]:
+        self._fail()
+        return self.facts
+
+    def _fail(self) -> None:
+        self.stuck.wait(30)
+        if self.broken is not None:
+            raise self.broken
+
+
+@contextmanager
+def visit(
+    memory: Memory,
+    *,
+    now: datetime = EPOCH,
+    public_url: str = PUBLIC,
+    contact: str = "help@example.org",
+    letters: Path | None = None,
+) -> Iterator[httpx2.Client]:
+    """A client of the running application; its `base_url` is where that listens."""
+    site = app.create(
+        memory,
+        FixedClock(now),
+        name="Deadline reminders",
+        templates=[TEMPLATES],
+        public_url=public_url,
+        contact=contact,
+        letters=letters,
+    )
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        settings = uvicorn.Config(site, lifespan="on", ws="none", log_config=None, access_log=False)
+        server = uvicorn.Server(settings)
+        thread = threading.Thread(target=_run, args=(server, listening))
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the server did not start"
+                time.sleep(0.005)
+            with httpx2.Client(base_url=address, trust_env=False, timeout=10) as client:
+                yield client
+        finally:
+            memory.stuck.set()
+            server.should_exit = True
+            thread.join()
+
+
+def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+    with suppress(SystemExit):  # how uvicorn says that the application did not start
+        server.run(sockets=[listening])

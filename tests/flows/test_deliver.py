@@ -1,0 +1,241 @@
+"""Deliveries through a mail server whose faults are chosen: what becomes of each notice, and of the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from reminders.clock import FixedClock, SystemClock
+from reminders.jobs import workers
+from reminders.jobs.deliver import Delivered, deliver, recover
+from reminders.mail.smtp import SmtpTransport
+from reminders.store import ledger, outbox
+from reminders.store.tables import outbox as outbox_table
+from tests.builders import utc
+from tests.edges.smtpd import LOSE, Received, serving
+from tests.flows.walk import SETTINGS, Walk
+
+DUE = "2019-01-29T09:00"
+SOON = timedelta(seconds=40), timedelta(seconds=80)
+"""The first wait of a message that could not be sent, spread around a minute."""
+
+
+@pytest.fixture
+def walk(tmp_path: Path) -> Iterator[Walk]:
+    """Three people are owed a reminder that is due."""
+    with Walk(tmp_path, settings=SETTINGS + "attempts: 2\nmessage_deadline: 5\n") as walk:
+        walk.people("amina", "bao", "chloe")
+        walk.course("2019-02-12")
+        walk.refresh("2018-11-23T09:00")
+        walk.remind("2018-11-23T09:00")
+        walk.remind(DUE)
+        yield walk
+
+
+def send(walk: Walk, **faults: Sequence[str]) -> tuple[Delivered, list[Received]]:
+    """One pass of deliveries through a server with these faults, by step; what came of it and what it kept."""
+    return asyncio.run(_send(walk, faults))
+
+
+async def _send(walk: Walk, faults: Mapping[str, Sequence[str]]) -> tuple[Delivered, list[Received]]:
+    async with serving(faults=faults) as server:
+        transport = SmtpTransport("127.0.0.1", server.port, security="none", timeout=5)
+        with workers.working(walk.service.data) as owner:
+            recover(walk.service)
+            done = await deliver(walk.service, transport, FixedClock(utc(DUE)), owner, told=walk.handled.append)
+        return done, server.received
+
+
+def states(walk: Walk) -> dict[str, tuple[str, int]]:
+    """For each person the state of their notice, and how often it was begun."""
+    names = {1: "amina", 2: "bao", 3: "chloe"}
+    return {names[row.notice.subscriber]: (row.state, row.attempts) for row in walk.rows()}
+
+
+def wait_over(walk: Walk) -> None:
+    """The time that rows wait before they are tried again goes by."""
+    with walk.store.writing() as tx:
+        tx.execute(update(outbox_table).where(outbox_table.c.state == "owed").values(next_at=None))
+
+
+def test_all_goes_well(walk: Walk) -> None:
+    done, kept = send(walk)
+    assert done == Delivered(3)
+    assert [mail.recipients for mail in kept] == [[f"{name}@example.org"] for name in ("amina", "bao", "chloe")]
+    assert set(states(walk).values()) == {("sent", 1)}
+    assert send(walk) == (Delivered(), [])
+
+
+def test_a_recipient_refused_for_now_is_tried_again_later_and_nobody_else_waits(walk: Walk) -> None:
+    done, kept = send(walk, RCPT=["450 4.2.1 mailbox busy"])
+    assert (done.sent, done.fault, len(kept)) == (2, "", 2)
+    assert states(walk)["amina"] == ("owed", 0)
+    row = walk.rows()[0]
+    assert row.next_at is not None
+    assert SOON[0] < row.next_at - SystemClock().now() < SOON[1]
+    assert "450 4.2.1 mailbox busy" in row.reply
+    assert send(walk) == (Delivered(), [])
+    wait_over(walk)
+    assert send(walk)[0].sent == 1
+
+
+def test_one_that_waits_past_its_use_is_dropped_and_not_sent_late(walk: Walk) -> None:
+    send(walk, RCPT=["450 4.2.1 mailbox busy"])
+    wait_over(walk)
+    assert walk.deliver("2019-02-12T00:00") == []
+    assert walk.outbox()[0] == ("course-2w", "dropped", "superseded")
+
+
+def test_a_recipient_refused_for_good_has_failed_and_nobody_else_has(walk: Walk) -> None:
+    done, kept = send(walk, RCPT=["550 5.1.1 no such user"])
+    assert (done.sent, len(kept)) == (2, 2)
+    assert states(walk) == {"amina": ("failed", 0), "bao": ("sent", 1), "chloe": ("sent", 1)}
+    assert "550 5.1.1 no such user" in walk.rows()[0].reply
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"CONNECT": ["421 4.3.2 closing"]},
+        {"CONNECT": [LOSE]},
+        {"MAIL": ["451 4.7.1 too much mail"]},
+        {"MAIL": ["550 5.7.1 sender not allowed"]},
+        {"RCPT": ["421 4.7.0 slow down"]},
+    ],
+    ids=["closing", "hung up", "too much", "sender refused", "slow down"],
+)
+def test_a_fault_of_the_server_ends_the_pass_and_is_charged_to_nobody(walk: Walk, faults: dict[str, list[str]]) -> None:
+    done, kept = send(walk, **faults)
+    assert (done.sent, kept) == (0, [])
+    assert done.fault
+    assert set(states(walk).values()) == {("owed", 0)}
+    wait_over(walk)
+    assert send(walk)[0].sent == 3
+
+
+def test_a_server_that_is_not_there_is_charged_to_nobody(walk: Walk) -> None:
+    async def nobody() -> Delivered:
+        transport = SmtpTransport("127.0.0.1", 1, security="none", timeout=5)
+        with workers.working(walk.service.data) as owner:
+            return await deliver(walk.service, transport, FixedClock(utc(DUE)), owner)
+
+    assert "connect" in asyncio.run(nobody()).fault
+    assert set(states(walk).values()) == {("owed", 0)}
+
+
+def test_a_message_refused_at_its_end_is_tried_as_often_as_the_settings_say(walk: Walk) -> None:
+    send(walk, DOT=["451 4.3.0 try later"])
+    assert states(walk)["amina"] == ("owed", 1)
+    wait_over(walk)
+    send(walk, DOT=["451 4.3.0 try later"])
+    assert states(walk)["amina"] == ("failed", 2)
+
+
+def test_a_message_in_doubt_is_sent_again_as_the_same_bytes(walk: Walk) -> None:
+    _, first = send(walk, DOT=[LOSE])
+    assert states(walk)["amina"] == ("owed", 1)
+    wait_over(walk)
+    _, second = send(walk)
+    copies = [mail.data for mail in [*first, *second] if mail.recipients == ["amina@example.org"]]
+    assert len(copies) == 2
+    assert copies[0] == copies[1]
+    assert states(walk)["amina"] == ("sent", 2)
+
+
+def test_a_message_in_doubt_too_often_rests_as_uncertain(walk: Walk) -> None:
+    send(walk, DOT=[LOSE])
+    wait_over(walk)
+    send(walk, DOT=[LOSE])
+    assert states(walk)["amina"] == ("uncertain", 2)
+    wait_over(walk)
+    assert send(walk) == (Delivered(), [])
+
+
+def test_a_rule_can_ask_that_a_message_in_doubt_is_held_for_a_person(tmp_path: Path) -> None:
+    with Walk(tmp_path) as walk:
+        walk.write(
+            "rules.yaml",
+            (walk.config / "rules.yaml").read_text().replace("course, send: 2", "course, uncertain: hold, send: 2"),
+        )
+        walk.course("2019-02-12")
+        walk.refresh("2018-11-23T09:00")
+        walk.remind("2018-11-23T09:00")
+        walk.remind(DUE)
+        send(walk, DOT=[LOSE])
+        assert states(walk) == {"amina": ("uncertain", 1), "bao": ("sent", 1)}
+        with walk.store.writing() as tx:
+            ledger.retry(tx, [walk.rows()[0].id], now=utc(DUE))
+        assert send(walk)[0].sent == 1
+
+
+def test_a_mail_that_cannot_be_composed_fails_alone(walk: Walk) -> None:
+    """An address that no message can be made to: it got past the files because the store is older than they are."""
+    from reminders.store.tables import subscriber
+
+    with walk.store.writing() as tx:
+        tx.execute(update(subscriber).where(subscriber.c.id == 2).values(address="not an address"))
+    done, kept = send(walk)
+    assert (done.sent, len(kept)) == (2, 2)
+    assert states(walk)["bao"] == ("failed", 0)
+    assert walk.rows()[1].reply.startswith("cannot be composed: ")
+
+
+def test_somebody_who_leaves_between_claim_and_data_gets_nothing(walk: Walk) -> None:
+    """The fence asks once more, in the transaction after which the message counts as begun."""
+
+    async def leaving() -> list[Received]:
+        async with serving() as server:
+            transport = SmtpTransport("127.0.0.1", server.port, security="none", timeout=5)
+            whole = transport.send
+
+            async def send(data: bytes, sender: str, recipient: str, started: object) -> object:
+                if recipient.startswith("amina"):
+                    walk.leave("amina", DUE)
+                return await whole(data, sender, recipient, started)  # type: ignore[arg-type]  # handed on as it came
+
+            transport.send = send  # type: ignore[assignment,method-assign]  # somebody leaves just then
+            with workers.working(walk.service.data) as owner:
+                await deliver(walk.service, transport, FixedClock(utc(DUE)), owner)
+            return server.received
+
+    kept = asyncio.run(leaving())
+    assert [mail.recipients for mail in kept] == [["bao@example.org"], ["chloe@example.org"]]
+    assert walk.rows()[0].reason == "unsubscribed"
+
+
+def test_a_late_mail_says_so(walk: Walk) -> None:
+    assert len(walk.deliver("2019-01-29T12:00")) == 3
+    path = sorted((walk.service.data / "outbox").glob("*.eml"))[0]
+    message = message_from_bytes(path.read_bytes(), policy=policy.default)
+    text = message.get_body(("plain",))
+    assert text is not None
+    assert "it should have been sent on Tuesday 29 January 2019, 09:00" in " ".join(text.get_content().split())
+
+
+def test_what_a_dead_worker_of_this_machine_held_is_taken_back_at_once(walk: Walk) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, pathlib, time\nfrom reminders.jobs import workers\n"
+        "with workers.working(pathlib.Path(sys.argv[1])) as owner:\n    print(owner, flush=True)\n    time.sleep(60)\n"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(walk.service.data)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    owner = other.stdout.readline().strip()
+    with walk.store.writing() as tx:
+        hour = timedelta(hours=1)
+        row = outbox.claim(tx, owner, now=utc(DUE), wall_now=SystemClock().now(), lease=hour)
+    assert row is not None
+    assert recover(walk.service) == 0
+    other.kill()
+    other.wait()
+    other.stdout.close()
+    assert recover(walk.service) == 1
+    assert send(walk)[0].sent == 3
