@@ -1,0 +1,101 @@
+"""A figure with its yardstick, taken in turns so that whatever else the machine does meets both alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured: rounds of each benchmark, events in the catalogue, mails that are sent."""
+
+    rounds: int = 5
+    events: int = 1_000
+    mails: int = 200
+    idle: float = 3.0
+    """Seconds for which a daemon does nothing before its memory is read."""
+
+
+SMALL = Scale(rounds=1, events=60, mails=3, idle=0.1)
+"""Shows that a benchmark works; its figures mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What was measured, one value a round, in a `unit`: s, ms, MB or messages/s."""
+
+    what: str
+    unit: str
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return median(self.values)
+
+    def words(self) -> str:
+        least, most = _number(min(self.values)), _number(max(self.values))
+        return f"{_number(self.median)} {self.unit} [{least} to {most}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A series, the yardstick measured in the same rounds, and the target (`below`, in the unit of the series)."""
+
+    series: Series
+    yardstick: Series | None = None
+    below: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """The series over its yardstick: the median of the rounds' ratios, which a busy machine moves least."""
+        if self.yardstick is None:
+            return None
+        return median(mine / theirs for mine, theirs in zip(self.series.values, self.yardstick.values, strict=True))
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the median is below the target; None without one."""
+        return None if self.below is None else self.series.median < self.below
+
+    def words(self) -> Iterator[str]:
+        """The figure for people, in two or three lines."""
+        yield f"  {self.series.what}"
+        target = ""
+        if self.below is not None:
+            target = f"  target below {self.below:g} {self.series.unit}: {'met' if self.met else 'MISSED'}"
+        yield f"    {self.series.words()}{target}"
+        if self.yardstick is not None:
+            yield f"    {self.ratio:.2f} x {self.yardstick.what}: {self.yardstick.words()}"
+
+    def facts(self) -> dict[str, Any]:
+        """The figure for programs."""
+        facts: dict[str, Any] = {"what": self.series.what, "unit": self.series.unit, "values": self.series.values}
+        facts |= {"median": self.series.median, "below": self.below, "met": self.met, "ratio": self.ratio}
+        if self.yardstick is not None:
+            facts["yardstick"] = {"what": self.yardstick.what, "values": self.yardstick.values}
+        return facts
+
+
+def in_turns(rounds: int, *measures: Callable[[], float]) -> list[tuple[float, ...]]:
+    """Take every measure once a round; the values of each. A round goes first that does not count: caches are cold."""
+    for measure in measures:
+        measure()
+    taken = [[measure() for measure in measures] for _ in range(rounds)]
+    return list(zip(*taken, strict=True))
+
+
+def milliseconds(work: Callable[[], object], *, before: Callable[[], object] = lambda: None) -> float:
+    """How long `work` takes, once `before` is done."""
+    before()
+    start = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - start)
+
+
+def _number(value: float) -> str:
+    """Three figures that count."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
