@@ -28,10 +28,14 @@ OTHER_VARIABLES = {ENVIRONMENT + "CONFIG"}
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The files of one reading: path relative to the config folder -> content. `digest` names the whole."""
+    """The files of one reading: path relative to the config folder -> content. `digest` names the whole.
+
+    `shipped` are the paths of those that came with the program, because the folder has none of its own.
+    """
 
     files: Mapping[str, bytes]
     digest: str
+    shipped: frozenset[str] = frozenset()
 
 
 @cache
@@ -77,7 +81,8 @@ def read_snapshot(config: Path) -> Snapshot:
             problems.append(Problem(name, 0, 0, f"the file cannot be read ({error.strerror})", "let this user read it"))
     if problems:
         raise BadInput(problems)
-    return Snapshot(files, digest(files))
+    ours = frozenset(SHIPPED_TOO) - {path.relative_to(config).as_posix() for path in own}
+    return Snapshot(files, digest(files), ours)
 
 
 def template_folders(config: Path, name: str, *, shipped_first: bool = False) -> list[Path]:

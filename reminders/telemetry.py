@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
+
+_ADDRESS = re.compile(r"[^\s<>\"'(),:;]+@[^\s<>\"'(),:;]+")
+
+
+class Discreet(logging.Formatter):
+    """Lines without anybody's address, whoever said it: mail servers like to repeat it in their replies."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _ADDRESS.sub("<address>", super().format(record))
 
 
 def start_logging() -> None:
     """Send the log of this process to standard error."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for talkative in ("apscheduler", "uvicorn", "alembic"):
         logging.getLogger(talkative).setLevel(logging.WARNING)

@@ -103,30 +103,41 @@ def diff(published: Mapping[str, PublishedEvent], new: Catalogue) -> Changes:
     return Changes(tuple(changes))
 
 
-def guard(changes: Changes, published: Mapping[str, PublishedEvent]) -> list[str]:
-    """Why the changes look like an accident: a sentence for each reason, none when they may be published."""
-    present = [each for each in published.values() if not each.missing and not _called_off(each.event)]
-    dates = sum(date.status not in _OFF for each in present for date in each.event.dates)
+def guard_absence(changes: Changes, published: Mapping[str, PublishedEvent]) -> list[str]:
+    """Why so much being absent from the files looks like an accident: a sentence, or none when it does not."""
+    present, dates = _present(published)
     gone = changes.of(ChangeKind.EVENT_MISSING)
     absent = {change.event_id for change in gone}
     lost = sum(
         date.status not in _OFF for each in present if each.event.id in absent for date in each.event.dates
     ) + len(changes.of(ChangeKind.DATE_MISSING))
+    if present and len(gone) == len(present) and (len(gone) > 1 or not _kept(changes)):
+        return [f"The files hold none of the {len(present)} published events any more."]
+    if _many(len(gone), len(present)) or _half(len(gone), len(present)):
+        return [f"{len(gone)} of {len(present)} published events are missing from the files: {_ids(gone)}."]
+    if _many(lost, dates) or _half(lost, dates):
+        missing = changes.of(ChangeKind.DATE_MISSING, ChangeKind.EVENT_MISSING)
+        return [f"{lost} of {dates} published dates are missing from the files: {_ids(missing)}."]
+    return []
+
+
+def guard(changes: Changes, published: Mapping[str, PublishedEvent]) -> list[str]:
+    """Why what the files say anew looks like an accident: a sentence for each reason, none when it may be published."""
+    _, dates = _present(published)
     off = changes.of(ChangeKind.DATE_CANCELLED)
     moved = changes.of(ChangeKind.DATE_MOVED, ChangeKind.DATE_POSTPONED)
     reasons = []
-    if present and len(gone) == len(present) and (len(gone) > 1 or not _kept(changes)):
-        reasons.append(f"The files hold none of the {len(present)} published events any more.")
-    elif _many(len(gone), len(present)) or _half(len(gone), len(present)):
-        reasons.append(f"{len(gone)} of {len(present)} published events are missing from the files: {_ids(gone)}.")
-    elif _many(lost, dates) or _half(lost, dates):
-        missing = changes.of(ChangeKind.DATE_MISSING, ChangeKind.EVENT_MISSING)
-        reasons.append(f"{lost} of {dates} published dates are missing from the files: {_ids(missing)}.")
     if _many(len(off), dates):
         reasons.append(f"{len(off)} of {dates} published dates would be cancelled at once: {_ids(off)}.")
     if len(moved) > FEW and len(moved) * 2 > dates:
         reasons.append(f"{len(moved)} of {dates} published dates would move at once: {_ids(moved)}.")
     return reasons
+
+
+def _present(published: Mapping[str, PublishedEvent]) -> tuple[list[PublishedEvent], int]:
+    """The events that the files held last time and nobody called off, and how many of their dates stand."""
+    present = [each for each in published.values() if not each.missing and not _called_off(each.event)]
+    return present, sum(date.status not in _OFF for each in present for date in each.event.dates)
 
 
 def _many(count: int, total: int) -> bool:

@@ -28,7 +28,8 @@ def _read(config: Path) -> tuple[Settings, Book]:
     from reminders.jobs.service import read_book
 
     settings = read_settings(config, os.environ)
-    return settings, read_book(read_snapshot(config).files, settings.zone)
+    snapshot = read_snapshot(config)
+    return settings, read_book(snapshot.files, settings.zone, shipped=snapshot.shipped)
 
 
 @click.command()
@@ -355,4 +356,8 @@ def _value(settings: Settings, name: str, *, secret: bool, written: Any) -> str:
     value = getattr(settings, name)
     if secret:
         return "(set)" if value.get_secret_value() else "(not set)"
+    if name == "database" and value:
+        from reminders.store.engine import named
+
+        return named(value)
     return str(written(name, value))

@@ -91,7 +91,11 @@ outbox.add_command(_moving("hold", "Keep owed notices back until they are releas
 outbox.add_command(
     _moving("release", "Let held notices go; each is still asked whether it is wanted before it is sent.", "held")
 )
-outbox.add_command(_moving("discard", "Drop owed or held notices for good.", "owed or held"))
+outbox.add_command(
+    _moving(
+        "discard", "Drop notices for good that are owed, held, failed or uncertain.", "owed, held, failed or uncertain"
+    )
+)
 outbox.add_command(
     _moving("retry", "Owe failed or uncertain notices once more; the same bytes are sent.", "failed or uncertain")
 )
@@ -155,7 +159,7 @@ def _line(row: Row, zone: str) -> str:
     state = row.state + (f" ({row.reason})" if row.reason else "")
     return (
         f"{row.id:>6}  {clock_time(notice.due_at, zone)}  {state:<24}  {notice.event} {notice.date_kind} {what}"
-        f"  to subscriber {notice.subscriber}" + (f"  {row.reply}" if row.state in ("failed", "uncertain") else "")
+        f"  to subscriber {notice.subscriber}" + (f"  {row.reply}" if row.reply and row.state != "sent" else "")
     )
 
 

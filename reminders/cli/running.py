@@ -125,8 +125,8 @@ def _log(at: datetime, what: Happening) -> None:
                 level, f"{what.state}: {said} to subscriber {notice.subscriber}" + (f": {what.why}" if what.why else "")
             )
         case Refreshed(changes=changes):
-            for change in changes or ():
-                LOG.info(f"published: {change.words}")
+            for words in (*(change.words for change in changes or ()), *what.withdrawn):
+                LOG.info(f"published: {words}")
             if what.held:
                 LOG.error(f"{what.held} mails about changes exceed pass_limit and are held: reminders outbox list held")
         case Reminded():
@@ -141,7 +141,9 @@ def _log(at: datetime, what: Happening) -> None:
 
 
 @click.command()
-@click.option("--release", is_flag=True, help="Publish changes that were held; what the files lack is withdrawn.")
+@click.option(
+    "--release", is_flag=True, help="Publish changes that are held; if that is for what is missing, it is withdrawn."
+)
 @config_option
 def refresh(release: bool, config: Path) -> None:
     """Read the files and publish what changed. Exit 1 when the changes are held, 2 when a file cannot be used."""
@@ -152,8 +154,8 @@ def refresh(release: bool, config: Path) -> None:
     if refreshed.changes is None:
         click.echo("The files are as they were.")
         return
-    for change in refreshed.changes:
-        click.echo(change.words)
+    for words in (*(change.words for change in refreshed.changes), *refreshed.withdrawn):
+        click.echo(words)
     drawn = "1 calendar entry" if refreshed.entries == 1 else f"{refreshed.entries} calendar entries"
     changes, mails = counted(len(refreshed.changes), "change"), counted(refreshed.owed, "mail")
     click.echo(f"Published: {changes}, {drawn}, {mails} owed.")

@@ -23,8 +23,10 @@ from reminders.mail.compose import Letter
 from reminders.mail.envelope import NotStarted, Transport
 from reminders.planning import plan
 from reminders.planning.notices import Notice, Reason
+from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
 from reminders.store import events, outbox, people
+from reminders.store.engine import Busy
 
 if TYPE_CHECKING:
     from reminders.catalogue.events import PublishedEvent
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 LATE = timedelta(hours=1)
 """A reminder sent this long after it was due says that it is late."""
+SETTLING = 20
+"""How often to try to write down what became of a message while the database is kept locked: some three minutes."""
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
 
 
@@ -138,8 +142,15 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
     row, subscriber = claimed.row, claimed.subscriber
 
     def settle(state: Outcome, why: str, *, phase: str = "", code: int = 0, next_at: datetime | None = None) -> Handled:
-        with service.store.writing() as tx:
-            outbox.settle(tx, row.id, owner, state, reply=why, phase=phase, code=code, now=clock.now(), next_at=next_at)
+        for patience in reversed(range(SETTLING)):
+            try:
+                with service.store.writing() as tx:
+                    at = clock.now()
+                    outbox.settle(tx, row.id, owner, state, reply=why, phase=phase, code=code, now=at, next_at=next_at)
+                break
+            except Busy:  # what was sent must be known as sent, however long somebody else keeps the database
+                if not patience:
+                    raise
         waits = state == "again" or next_at is not None
         return Handled(row.notice, subscriber, "owed" if waits else state, why)
 
@@ -208,19 +219,21 @@ def _settle_refused(settle: Callable[..., Handled], service: Service, row: Row, 
 def compose_row(service: Service, claimed: Claimed, message_id: str, now: datetime) -> bytes:
     """The message of a claimed row, as the bytes that go over the wire."""
     notice, configuration = claimed.row.notice, claimed.book.configuration
-    date = next(each.date for each in claimed.event.dates if each.date.key == (notice.date_kind, notice.occurrence))
+    dated = next(each for each in claimed.event.dates if each.date.key == (notice.date_kind, notice.occurrence))
+    meant_at = max(notice.due_at, dated.known_at, claimed.subscriber.joined_at)
     letter = Letter(
         notice=notice,
         subscriber=claimed.subscriber,
         event=claimed.event.event,
-        date=date,
+        date=dated.date,
         kind=configuration.kinds[notice.date_kind],
         service=service.sender(),
         unsubscribe_url=service.unsubscribe_url(claimed.subscriber.id),
         event_url=service.event_url(notice.event),
         message_id=message_id,
         composed_at=now,
-        late=now - notice.due_at > LATE,
+        meant_at=meant_at if now - meant_at > LATE else None,
+        lists=lists(configuration.audiences, claimed.subscriber, claimed.event.event, notice.date_kind),
         parent_ids=claimed.row.parents,
     )
     return compose.compose(claimed.book.templates, letter)

@@ -11,6 +11,7 @@ from reminders.mail import compose
 from reminders.mail.compose import Letter
 from reminders.planning import plan
 from reminders.planning.notices import Notice
+from reminders.planning.selections import lists
 from reminders.planning.simulate import simulate
 from reminders.planning.subscribers import Selection, Subscriber
 from reminders.settings import Settings
@@ -93,6 +94,7 @@ def letter(settings: Settings, foretold: Foretold, book: Book) -> Letter:
         event_url=event_url(settings, notice.event),
         message_id=f"<{notice.key[:40]}@{service.list_domain}>",
         composed_at=notice.due_at,
+        lists=lists(book.configuration.audiences, foretold.subscriber, foretold.event.event, notice.date_kind),
     )
 
 

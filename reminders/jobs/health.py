@@ -41,15 +41,20 @@ def health(service: Service, now: datetime) -> Health:
     faults = []
     if not published:
         faults.append("Nothing is published yet: `reminders refresh` reads the files.")
+    elif until - now > SILENT:
+        faults.append("The clock ran ahead earlier: nothing is owed until it has caught up. Is the time right now?")
     elif now - until > SILENT:
         faults.append("Nobody has looked for due reminders lately: is `reminders run` running?")
     if oldest is not None and now - oldest > LATE:
-        faults.append(f"A mail has been waiting since {oldest:%d %B %Y %H:%M} UTC: `reminders outbox list` says why.")
+        faults.append(
+            f"A mail has been waiting since {oldest:%d %B %Y %H:%M} UTC: `reminders outbox list owed` says why."
+        )
     warnings = []
     if refused:
         when = f"{refused.since:%d %B %Y %H:%M} UTC"
         warnings.append(f"Changed files are not accepted since {when}: `reminders refresh` says why.")
     for state, advice in (("held", "release"), ("failed", "retry"), ("uncertain", "retry")):
         if counts[state]:
-            warnings.append(f"{counts[state]} mails are {state}: `reminders outbox list`, then `outbox {advice}`.")
+            list_them = f"`reminders outbox list {state}`, then `outbox {advice}` or `discard`"
+            warnings.append(f"Mails that are {state}: {counts[state]}. {list_them}.")
     return Health(tuple(faults), tuple(warnings), counts)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.catalogue import changes as changing
-from reminders.catalogue.changes import Changes
+from reminders.catalogue.changes import ChangeKind, Changes
 from reminders.catalogue.events import PublishedEvent, Status
 from reminders.errors import BadInput, Held
 from reminders.feed import entry
@@ -44,11 +44,12 @@ BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 class Refreshed:
     """What a look at the files came to: `changes` is None when they are as they were.
 
-    `owed` and `held` count the mails the changes cause, `entries` the calendar entries drawn anew; `feeds` are the
-    names of the feeds that changed.
+    `withdrawn` are absences that were released, a sentence each without a stop. `owed` and `held` count the mails the
+    changes cause, `entries` the calendar entries drawn anew; `feeds` are the names of the feeds that changed.
     """
 
     changes: Changes | None = None
+    withdrawn: tuple[str, ...] = ()
     owed: int = 0
     held: int = 0
     entries: int = 0
@@ -60,7 +61,8 @@ def refresh(service: Service, now: datetime, *, release: bool = False) -> Refres
 
     Raises `BadInput` when they cannot be used and `Held` when they look like an accident; both leave everything as
     it was, are remembered for `/healthz`, and are raised again at each look until the files are mended. `release`
-    accepts what would be held, absences too: what the files no longer hold is then withdrawn.
+    accepts what would be held. When that is because events or dates are missing, those are withdrawn; what went missing
+    earlier, or is not held, stays as it is.
     """
     with service.store.reading() as tx:
         known, refused = events.snapshot_digest(tx) or "", refusal(tx)
@@ -70,11 +72,11 @@ def refresh(service: Service, now: datetime, *, release: bool = False) -> Refres
         snapshot = read_finished(
             service.config, known=refused.digest if refused else known, settle=service.settings.settle
         )
-        if snapshot.digest == known and same_look and not release:
+        if snapshot.digest == known and same_look:
             _remember(service, None)
             return Refreshed()
         seen = snapshot.digest
-        book = read_book(snapshot.files, service.settings.zone)
+        book = read_book(snapshot.files, service.settings.zone, shipped=snapshot.shipped)
         check_letters(service.settings, book)
         return _publish(service, snapshot, book, now, release)
     except BadInput as error:
@@ -97,12 +99,13 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         before = events.published(tx)
         changes = changing.diff(before, book.configuration.catalogue)
         invites = {people.address_key(member.address) for audience in audiences for member in audience.members}
-        reasons = changing.guard(changes, before) + guard_people(people.invited(tx), invites)
+        absences = changing.guard_absence(changes, before)
+        reasons = absences + changing.guard(changes, before) + guard_people(people.invited(tx), invites)
         if reasons and not release:
-            raise Held(_held(reasons))
+            raise Held(_held(reasons, withdraws=bool(absences)))
         if state.get(tx, EPOCH) is None:
             state.put(tx, EPOCH, now)
-        _write_events(tx, before, book, now, withdraw=release)
+        withdrawn = _write_events(tx, before, book, changes if absences else Changes(), now)
         people.sync(tx, audiences, service.token, now)
         events.save_snapshot(tx, snapshot.files)
         state.put(tx, events.SNAPSHOT, snapshot.digest)
@@ -114,23 +117,31 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         state.put(tx, REFUSED, None)
         state.count(tx, PUBLICATION)
     service.accept(book)
-    return Refreshed(changes, len(owed.new), len(owed.held), drawn, tuple(feeds))
+    return Refreshed(changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn, tuple(feeds))
 
 
 def _write_events(
-    tx: Connection, before: Mapping[str, PublishedEvent], book: Book, now: datetime, *, withdraw: bool
-) -> None:
-    """Store the events that differ from what is published; with `withdraw`, what the files lack is withdrawn."""
+    tx: Connection, before: Mapping[str, PublishedEvent], book: Book, released: Changes, now: datetime
+) -> list[str]:
+    """Store the events that differ from what is published; what is absent by the changes `released` is withdrawn.
+
+    Returns what was withdrawn, a sentence each.
+    """
+    dates = {change.event_id for change in released.of(ChangeKind.DATE_MISSING)}
     for event in book.configuration.catalogue.events:
         old = before.get(event.id)
-        merged = changing.merge(old, event, withdraw=withdraw)
+        merged = changing.merge(old, event, withdraw=event.id in dates)
         if old is None or old.missing or old.event != merged:
             events.publish(tx, merged, now)
+    for change in released.of(ChangeKind.EVENT_MISSING):
+        gone = replace(before[change.event_id].event, status=Status.WITHDRAWN)
+        events.publish(tx, changing.effective(gone), now)
     absent = before.keys() - {event.id for event in book.configuration.catalogue.events}
-    if withdraw:
-        for id in sorted(absent):
-            events.publish(tx, changing.effective(replace(before[id].event, status=Status.WITHDRAWN)), now)
     events.mark_missing(tx, sorted(absent), now)
+    return [
+        change.words.replace("is missing from the files and stays published as it is", "is withdrawn")
+        for change in released.of(ChangeKind.EVENT_MISSING, ChangeKind.DATE_MISSING)
+    ]
 
 
 def owe_changes(
@@ -199,13 +210,13 @@ def _remember(service: Service, refused: Refusal | None) -> None:
 
 
 def _look(service: Service) -> str:
-    """What the drawing of entries depends on beside the files."""
-    return f"{entry.LOOK} {service.settings.public_url} {service.settings.zone}"
+    """What publishing depends on beside the files: how entries are drawn, and the links in them and in mails."""
+    return f"{entry.LOOK} {service.settings.public_url} {service.settings.zone} {service.key_mark}"
 
 
-def _held(reasons: Collection[str]) -> str:
+def _held(reasons: Collection[str], *, withdraws: bool) -> str:
+    then = "; what is missing is then withdrawn, and whoever was told of it gets a cancellation" if withdraws else ""
     return (
         f"{' '.join(reasons)} Nothing was changed. If this is an accident, mend the files. If it is meant, "
-        "`reminders refresh --release` publishes it; events that the files no longer hold are then withdrawn, and "
-        "whoever was told of them gets a cancellation."
+        f"`reminders refresh --release` publishes it{then}."
     )

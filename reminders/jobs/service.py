@@ -7,8 +7,8 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,11 @@ class Service:
         """
         return token(self._key, subscriber)
 
+    @property
+    def key_mark(self) -> str:
+        """What tells one secret key from another, and nothing of the key itself."""
+        return hashlib.sha256(b"mark:" + self._key).hexdigest()[:16]
+
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""
         return sender(self.settings)
@@ -112,8 +117,11 @@ def event_url(settings: Settings, event: str) -> str:
     return f"{settings.public_url}/events/{event}" if settings.public_url else ""
 
 
-def read_book(files: Mapping[str, bytes], zone: str) -> Book:
-    """Read and check all files, and compile their mail templates. Raises `BadInput` with every problem of all."""
+def read_book(files: Mapping[str, bytes], zone: str, *, shipped: Set[str] = frozenset()) -> Book:
+    """Read and check all files, and compile their mail templates. Raises `BadInput` with every problem of all.
+
+    A problem with one of the `shipped` files says that it is not in the user's own folder.
+    """
     problems: list[Problem] = []
     configuration, templates = None, None
     try:
@@ -125,14 +133,23 @@ def read_book(files: Mapping[str, bytes], zone: str) -> Book:
     except BadInput as error:
         problems += error.problems
     if configuration is None or templates is None:
-        raise BadInput(problems)
+        raise BadInput(
+            replace(each, file=f"{each.file} (the one that came with this; yours may differ)")
+            if each.file in shipped
+            else each
+            for each in problems
+        )
     return Book(digest(files), configuration, templates)
 
 
 def check_letters(settings: Settings, book: Book, *, every: bool = False) -> None:
-    """Fill in the templates for every shape of date (with `every`: for every date). Raises `BadInput`."""
-    configuration = book.configuration
-    compose.check(book.templates, configuration.catalogue, configuration.kinds, sender(settings), every=every)
+    """Fill in the templates for every shape of date (with `every`: for every date). Raises `BadInput`.
+
+    As if the pages were public, even while they are not: the links must be there on the day they are.
+    """
+    read, service = book.configuration, sender(settings)
+    service = replace(service, public_url=service.public_url or "https://dates.example.org")
+    compose.check(book.templates, read.catalogue, read.kinds, service, every=every)
 
 
 def _sources(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -186,7 +203,8 @@ def read_key(settings: Settings, data: Path) -> bytes:
         except OSError as error:
             raise WrongUse(
                 f"the secret key {data / KEY_FILE} cannot be read ({error.strerror}): restore it from a backup, or set "
-                "REMINDERS_SECRET_KEY_FILE. Without it the unsubscribe links in mails already sent cannot be checked"
+                "REMINDERS_SECRET_KEY_FILE. Links in mails already sent go on working with a new one too: to make one, "
+                f"write at least 32 random characters to that file"
             ) from error
     if len(key) < 32:
         raise WrongUse("the secret key is shorter than 32 characters: `reminders db init` makes a good one")

@@ -41,6 +41,8 @@ class Letter:
 
     `message_id` and `parent_ids` (earlier mails to the same person about the same date, oldest first) are written
     with their angle brackets. The URLs are "" while nothing is public. `composed_at` is an aware instant: the Date.
+    `meant_at` is when a reminder that goes out late should have gone; None when it is in time. `lists` are the labels
+    of the audiences by which the person follows the date.
     """
 
     notice: Notice
@@ -53,7 +55,8 @@ class Letter:
     event_url: str
     message_id: str
     composed_at: datetime
-    late: bool = False
+    meant_at: datetime | None = None
+    lists: tuple[str, ...] = ()
     parent_ids: tuple[str, ...] = ()
 
 
@@ -63,7 +66,7 @@ def values(letter: Letter) -> dict[str, str | bool]:
     before = read_fact(notice.before) if notice.before else None
     change = _change(notice.kind, before, date)
     contact = event.contact or letter.service.contact
-    late = letter.late and notice.kind is NoticeKind.REMINDER
+    meant_at = letter.meant_at if notice.kind is NoticeKind.REMINDER else None
     source = event.source
     # A date that is put off is still written down as it was; to repeat it would say the opposite of what is meant.
     known = not (change == "postponed" and before is not None and before[0] == date.when)
@@ -76,8 +79,8 @@ def values(letter: Letter) -> dict[str, str | bool]:
         "was": _was(before, change, words),
         "was_short": _was(before, change, short),
         "change": change,
-        "late": late,
-        "due": words(_minute(notice.due_at, date.when.zone)) if late else "",
+        "late": meant_at is not None,
+        "due": words(_minute(meant_at, date.when.zone)) if meant_at else "",
         "level": f"Level {event.level}" if event.level is not None else "",
         "provider": event.provider,
         "location": date.location,
@@ -92,6 +95,7 @@ def values(letter: Letter) -> dict[str, str | bool]:
         "quote": source.quote if source else "",
         "checked": words(parse_when(source.checked.isoformat(), date.when.zone)) if source else "",
         "name": letter.subscriber.name,
+        "lists": ", ".join(letter.lists),
         "service": letter.service.name,
         "service_contact": letter.service.contact,
         "event_url": letter.event_url,

@@ -101,5 +101,6 @@ def letters(event: Event, date: EventDate, kind: Kind, service: Service) -> Iter
                 event_url=f"{base}/events/{event.id}" if base else "",
                 message_id="<check@example.org>",
                 composed_at=_THEN,
-                late=late,
+                meant_at=_THEN if late else None,
+                lists=() if late else ("All doctors in training",),
             )

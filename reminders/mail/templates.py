@@ -51,6 +51,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "quote": "that page's own words",
         "checked": "the day somebody last looked there",
         "name": "the recipient's name",
+        "lists": "the labels of the audiences by which the recipient follows the date",
         "service": "the name of this service",
         "service_contact": "whom to ask about the service",
         "event_url": "the event's page here",

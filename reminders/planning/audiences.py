@@ -72,7 +72,7 @@ class AudienceShape(Shape):
     """A group of people and what they follow."""
 
     label: Text
-    """What readers call the group: it is why they get mail."""
+    """What people call the group: their mails name it as the reason why they get them."""
     follows: SelectionField
     """Which dates they are told of; all when left out."""
     members: tuple[Annotated[Annotated[MailAddress, AS_TEXT] | Annotated[MemberShape, AS_MAPPING], by_form], ...] = ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
 
 from reminders.catalogue.events import Event
 from reminders.catalogue.shape import Ids, Shape, Texts, Wholes
-from reminders.planning.subscribers import Selection, Subscriber
+from reminders.planning.subscribers import Audience, Selection, Subscriber
 
 
 class SelectionShape(Shape):
@@ -48,3 +49,12 @@ def matches(selection: Selection, event: Event, date_kind: str) -> bool:
 def follows(subscriber: Subscriber, event: Event, date_kind: str) -> bool:
     """Whether one of the person's audiences follows the date, and the person has not left."""
     return subscriber.left_at is None and any(matches(each, event, date_kind) for each in subscriber.follows)
+
+
+def lists(audiences: Iterable[Audience], subscriber: Subscriber, event: Event, date_kind: str) -> tuple[str, ...]:
+    """The labels of the audiences by which the person follows the date: why they get mail about it."""
+    return tuple(
+        audience.label
+        for audience in audiences
+        if audience.id in subscriber.audiences and matches(audience.follows, event, date_kind)
+    )

@@ -48,9 +48,7 @@ class Store:
         Of the transactions that name the same `alone`, one runs at a time, on all machines together.
         Raises `Busy` when a SQLite file stays locked, `WrongUse` when it was moved away or replaced meanwhile.
         """
-        if not self._postgresql and _place(self._engine.url) != self._place:
-            # What is written through the old handle would vanish with it.
-            raise WrongUse(f"the database {self._engine.url.database} was moved or replaced while in use: start again")
+        self._check_place()
         with self._engine.connect() as connection:
             tx = connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
             with _transaction(tx):
@@ -60,7 +58,8 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one moment throughout and cannot write."""
+        """A transaction that sees one moment throughout and cannot write. Raises `WrongUse` as `writing` does."""
+        self._check_place()
         with self._engine.connect() as connection:
             if self._postgresql:
                 tx = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -68,6 +67,11 @@ class Store:
                 tx = connection.execution_options(sqlite_begin="BEGIN")
             with _transaction(tx):
                 yield tx
+
+    def _check_place(self) -> None:
+        if not self._postgresql and _place(self._engine.url) != self._place:
+            # What is written through the old handle would vanish with it, and what is read is no longer so.
+            raise WrongUse(f"the database {self._engine.url.database} was moved or replaced while in use: start again")
 
     def close(self) -> None:
         """Let go of all connections. On SQLite the last one to leave folds the write-ahead log into the file."""

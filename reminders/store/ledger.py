@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, update
 
 from reminders.planning.notices import Reason
 from reminders.store.rows import Row, log, read_row
@@ -94,8 +94,8 @@ def release(tx: Connection, ids: Collection[int] = (), *, batch: int | None = No
 
 
 def discard(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
-    """Drop owed and held rows for good: they are never owed again."""
-    return _move(tx, ids, batch, ["owed", "held"], "dropped", Reason.DISCARDED.value, now)
+    """Drop rows for good that are owed, held, failed or uncertain: they are never owed again."""
+    return _move(tx, ids, batch, ["owed", "held", "failed", "uncertain"], "dropped", Reason.DISCARDED.value, now)
 
 
 def retry(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
@@ -104,16 +104,11 @@ def retry(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None
 
 
 def oldest_due(tx: Connection, now: datetime) -> datetime | None:
-    """Since when the row that waits longest has been due, of those to be sent; None when nothing waits."""
-    oldest = select(func.min(outbox.c.due_at)).where(outbox.c.due_at <= now)
+    """Since when the row that waits longest has been due and owed, of those to be sent; None when nothing waits."""
+    waits = case((outbox.c.owed_at > outbox.c.due_at, outbox.c.owed_at), else_=outbox.c.due_at)
+    oldest = select(func.min(waits)).where(outbox.c.due_at <= now)
     found: list[datetime | None] = [tx.execute(oldest.where(part)).scalar_one() for part in (OWED, IN_HAND)]
     return min((each for each in found if each is not None), default=None)
-
-
-def next_attempt(tx: Connection) -> datetime | None:
-    """When (wall time) the first of the rows that wait for another try may be claimed; None when none waits."""
-    first: datetime | None = tx.execute(select(func.min(outbox.c.next_at)).where(OWED)).scalar_one()
-    return first
 
 
 def _move(

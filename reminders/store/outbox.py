@@ -209,13 +209,14 @@ def settle(
 def release_claim(tx: Connection, id: int, owner: str, next_at: datetime | None, *, reply: str = "") -> bool:
     """Give a claim back that was never begun, because nobody could be reached: no attempt is charged.
 
-    It is claimed again at `next_at` (wall time) at the earliest; `reply` says why. False when it was lost meanwhile.
+    It is claimed again at `next_at` (wall time) at the earliest; None when the row was not at fault. `reply` says why.
+    False when it was lost meanwhile.
     """
     row = tx.execute(_LOCKED, {"row": id}).one()
     if row.owner != owner or row.state != "claimed":
         return False
     freed = {"state": "owed", "owner": "", "lease_until": None, "next_at": next_at, "reply": reply}
-    change(tx, id, {**freed, "tries": row.tries + 1})
+    change(tx, id, {**freed, "tries": row.tries + (next_at is not None)})
     return True
 
 

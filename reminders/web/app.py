@@ -66,7 +66,7 @@ def create(
             facts = dict(await asyncio.to_thread(reader.health))
         except Exception:
             LOG.exception("the health of the service cannot be found out")
-            facts = {"ok": False, "problems": ["the store cannot be read"]}
+            facts = {"ok": False, "faults": ["The database cannot be read."]}
         return JSONResponse(facts, 200 if facts.get("ok") is True else 503, headers={"Cache-Control": "no-store"})
 
     routes = [

@@ -91,6 +91,7 @@ def letter(
         event_url=f"https://dates.example.org/events/{about.id}" if public else "",
         message_id="<0123456789abcdef0123456789abcdef01234567@example.org>",
         composed_at=utc("2018-12-07T09:00:04"),
+        lists=("All doctors in training",),
     )
     return replace(written, **fields)
 
@@ -115,7 +116,9 @@ def part(message: EmailMessage, kind: str) -> str:
 OLD = date("2019-02-12")
 CASE_LETTERS = {
     "reminder-deadline": letter(about=FELLOWS, kind_of_date=CLOSING),
-    "reminder-late": letter(about=FELLOWS, kind_of_date=CLOSING, late=True, composed_at=utc("2018-12-10T08:00")),
+    "reminder-late": letter(
+        about=FELLOWS, kind_of_date=CLOSING, meant_at=utc("2018-12-07T09:00"), composed_at=utc("2018-12-10T08:00")
+    ),
     "reminder-course": letter(),
     "reminder-month-inferred": letter(
         about=event(

@@ -294,7 +294,7 @@ def test_robots_may_read_feeds_but_not_follow_unsubscribe_links(site: httpx2.Cli
 
 
 @pytest.mark.parametrize(
-    ("facts", "status"), [({"ok": True}, 200), ({"ok": False, "problems": ["late"]}, 503), ({}, 503), ({"ok": 1}, 503)]
+    ("facts", "status"), [({"ok": True}, 200), ({"ok": False, "faults": ["late"]}, 503), ({}, 503), ({"ok": 1}, 503)]
 )
 def test_health_is_what_the_reader_says(facts: dict[str, object], status: int) -> None:
     memory = Memory([])

@@ -196,7 +196,7 @@ def test_the_outbox_is_listed_and_put_right_by_hand(walk: Walk) -> None:
     assert typed("outbox", "discard", owed[1], *config(walk.config)).code == 0
     assert [mail[0] for mail in walk.deliver("2019-02-09T09:00")] == ["bao"]
     again = typed("outbox", "discard", owed[0], *config(walk.config))
-    assert (again.code, again.err) == (1, f"Not owed or held, and left alone: {owed[0]}\n")
+    assert (again.code, again.err) == (1, f"Not owed, held, failed or uncertain, and left alone: {owed[0]}\n")
     counted = typed("outbox", "list", *config(walk.config)).out.splitlines()[-1]
     assert counted == "3 sent, 1 dropped"
     assert typed("outbox", "show", "999", *config(walk.config)).code == 1
@@ -224,6 +224,8 @@ def test_settings_are_shown_with_their_variables_and_without_secrets(seed: Path)
     assert "secret_key: (set)\n" in told
     assert "ssss" not in told
     assert "keep_past: for ever\n" in told
+    url = typed("config", *config(seed), REMINDERS_DATABASE="postgresql://dates:hush@db.example.org/dates").out
+    assert "database: postgresql+psycopg://dates:***@db.example.org/dates\n" in url
     bad = typed("config", *config(seed), REMINDERS_PROT="9000")
     assert (bad.code, bad.err) == (2, "REMINDERS_PROT: there is no such setting: write REMINDERS_PORT\n")
 
@@ -262,3 +264,12 @@ def test_a_day_goes_by_at_the_command_line(tmp_path: Path, clock: FrozenDateTime
         clock.move_to("2019-02-08 12:00:00")
         told = typed("why", "talking", "amina@example.org", *config(walk.config)).out
         assert "to come  2019-02-09 09:00  course course-3d" in told
+
+
+def test_a_problem_with_a_file_that_came_with_the_program_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "rules.yaml").write_text("kinds: {talk: {label: Talk}}\nrules: []\n")
+    told = typed("check", *config(folder))
+    assert told.code == 2
+    assert told.err.startswith("feeds.yaml (the one that came with this; yours may differ):")

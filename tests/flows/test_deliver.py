@@ -218,6 +218,48 @@ def test_a_late_mail_says_so(walk: Walk) -> None:
     assert "it should have been sent on Tuesday 29 January 2019, 09:00" in " ".join(text.get_content().split())
 
 
+def test_a_mail_about_what_was_published_late_does_not_say_that_it_is_late(tmp_path: Path) -> None:
+    with Walk(tmp_path) as walk:
+        walk.events("  - id: other\n    title: Other\n")
+        walk.at("2018-11-23T09:00")
+        walk.course("2019-02-12")
+        assert len(walk.at("2019-01-31T09:00")) == 2
+        path = sorted((walk.service.data / "outbox").glob("*.eml"))[0]
+        assert "This mail is late" not in path.read_text()
+
+
+def test_a_message_that_was_sent_is_known_as_sent_although_the_database_was_locked_meanwhile(walk: Walk) -> None:
+    """Somebody's backup holds the database for longer than a writer waits, just when the server says that it has it."""
+    import sqlite3
+    import threading
+
+    import reminders.store.engine as engine
+
+    file = str(walk.service.data / "reminders.sqlite")
+    held = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+
+    async def locked() -> list[Received]:
+        async with serving() as server:
+            transport = SmtpTransport("127.0.0.1", server.port, security="none", timeout=5)
+            whole = transport.send
+
+            async def send(data: bytes, sender: str, recipient: str, started: object) -> object:
+                accepted = await whole(data, sender, recipient, started)  # type: ignore[arg-type]  # handed on
+                if not held.in_transaction and len(server.received) == 1:
+                    held.execute("BEGIN IMMEDIATE")
+                    threading.Timer(engine.PATIENCE * 1.5, held.execute, ["ROLLBACK"]).start()
+                return accepted
+
+            transport.send = send  # type: ignore[assignment,method-assign]  # the lock comes just then
+            with workers.working(walk.service.data) as owner:
+                await deliver(walk.service, transport, FixedClock(utc(DUE)), owner)
+            return server.received
+
+    assert len(asyncio.run(locked())) == 3
+    assert set(states(walk).values()) == {("sent", 1)}
+    held.close()
+
+
 def test_what_a_dead_worker_of_this_machine_held_is_taken_back_at_once(walk: Walk) -> None:
     import subprocess
     import sys

@@ -52,6 +52,36 @@ def test_a_mail_that_waits_too_long_is_a_fault(walk: Walk) -> None:
     assert fault.startswith("A mail has been waiting since 29 January 2019 09:00 UTC")
 
 
+def test_an_event_published_late_does_not_make_its_mail_look_old(walk: Walk) -> None:
+    walk.events("  - id: other\n    title: Other\n")
+    walk.at("2018-11-23T09:00")
+    walk.course("2019-02-12")
+    walk.refresh("2019-01-31T09:00")
+    assert walk.remind("2019-01-31T09:00:01").owed == 2
+    assert health(walk.service, utc("2019-01-31T09:01")).ok
+
+
+def test_a_clock_that_ran_ahead_is_a_fault_until_it_is_caught_up_with(walk: Walk) -> None:
+    walk.at("2018-11-23T09:00")
+    walk.remind("2019-06-01T09:00")
+    (fault,) = health(walk.service, utc("2018-11-24T09:00")).faults
+    assert fault.startswith("The clock ran ahead earlier: nothing is owed until it has caught up.")
+
+
+def test_failed_mails_warn_until_they_are_retried_or_discarded(walk: Walk) -> None:
+    from reminders.store import ledger
+    from reminders.store.tables import outbox
+
+    walk.at(DUE)
+    with walk.store.writing() as tx:
+        tx.execute(outbox.update().where(outbox.c.id == 1).values(state="failed"))
+    (warning,) = health(walk.service, utc(DUE)).warnings
+    assert warning == "Mails that are failed: 1. `reminders outbox list failed`, then `outbox retry` or `discard`."
+    with walk.store.writing() as tx:
+        assert ledger.discard(tx, [1], now=utc(DUE)) == [1]
+    assert health(walk.service, utc(DUE)).warnings == ()
+
+
 def test_files_that_are_not_accepted_are_a_warning_that_quotes_none_of_them(walk: Walk) -> None:
     walk.at(DUE)
     walk.write("audiences.yaml", "audiences: {all: {label: All, members: [amina(at)example.org]}}\n")

@@ -14,7 +14,7 @@ from reminders.jobs.health import health
 from reminders.jobs.tidy import tidy
 from reminders.store import events, people
 from tests.builders import utc
-from tests.flows.walk import SETTINGS, Walk
+from tests.flows.walk import RULES, SETTINGS, Walk
 
 START = "2018-11-23T09:00"
 LATER = "2018-11-24T09:00"
@@ -140,16 +140,44 @@ def test_a_released_absence_withdraws_the_event_and_tells_those_who_knew(tmp_pat
         assert sent == [("amina", "cancelled", "2019-02-12"), ("bao", "cancelled", "2019-02-12")]
 
 
-def test_a_released_absence_of_one_date_withdraws_that_date(tmp_path: Path) -> None:
-    both = "      course: {when: 2019-02-12}\n      applications-close: 2019-01-10T10:00\n"
-    with Walk(tmp_path) as walk:
-        walk.events(f"  - id: talking\n    title: Talking\n    dates:\n{both}")
+def test_a_released_absence_of_dates_withdraws_those_and_says_which(tmp_path: Path) -> None:
+    dates = "{course: 2019-02-12, applications-close: 2019-01-10T10:00, visit: 2019-04}"
+    rules = RULES.replace("course: {label: Course}", "course: {label: Course}\n  visit: {label: Visit}")
+    with Walk(tmp_path, rules=rules) as walk:
+        walk.events(f"  - id: talking\n    title: Talking\n    dates: {dates}\n")
         walk.refresh(START)
         walk.course("2019-02-12")
+        with pytest.raises(Held, match="2 of 3 published dates are missing from the files: talking"):
+            walk.refresh(LATER)
+        released = walk.refresh(LATER, release=True)
+        assert released.withdrawn == ("talking: applications-close is withdrawn", "talking: visit is withdrawn")
+        assert _statuses(walk) == {"applications-close": "withdrawn", "course": "planned", "visit": "withdrawn"}
+
+
+def test_releasing_something_else_withdraws_nothing_that_is_missing(walk: Walk) -> None:
+    walk.events(many(20, skip=frozenset({7})))
+    walk.refresh(LATER)
+    (walk.config / "audiences.yaml").unlink()
+    with pytest.raises(Held):
         walk.refresh(LATER)
-        assert _statuses(walk) == {"applications-close": "planned", "course": "planned"}
-        walk.refresh(LATER, release=True)
-        assert _statuses(walk) == {"applications-close": "withdrawn", "course": "planned"}
+    assert walk.refresh(LATER, release=True).withdrawn == ()
+    assert days(walk)["course-7"] == "2019-03-07 Europe/London planned"
+
+
+def test_a_new_key_is_good_for_the_links_of_new_mails_at_once_and_old_links_go_on_working(tmp_path: Path) -> None:
+    from reminders.jobs.service import Service
+
+    with Walk(tmp_path) as walk:
+        walk.course()
+        walk.refresh(START)
+        old = walk.service.token(1)
+        walk.service = Service(walk.service.settings, walk.config, walk.store, b"k" * 40)
+        walk.refresh(LATER)
+        with walk.store.reading() as tx:
+            for token in (old, walk.service.token(1)):
+                found = people.by_token(tx, token)
+                assert found is not None
+                assert found.id == 1
 
 
 def _statuses(walk: Walk) -> dict[str, str]:

@@ -86,7 +86,8 @@ def test_health_knows_since_when_mail_is_waiting(store: Store) -> None:
     people = invite(store, 3)
     with store.reading() as tx:
         assert ledger.oldest_due(tx, NOW) is None
-    owe(store, *(reminder(person, due_at=NOW - timedelta(hours=person)) for person in people))
+    early = NOW - timedelta(hours=4)
+    owe(store, *(reminder(person, due_at=NOW - timedelta(hours=person)) for person in people), now=early)
     owe(store, reminder(rule="later", due_at=NOW + timedelta(hours=1)))
     with store.reading() as tx:
         assert ledger.oldest_due(tx, NOW) == NOW - timedelta(hours=3)
@@ -100,6 +101,9 @@ def test_health_knows_since_when_mail_is_waiting(store: Store) -> None:
     with store.reading() as tx:
         assert ledger.oldest_due(tx, NOW) is None
         assert ledger.oldest_due(tx, NOW + timedelta(hours=1)) == NOW + timedelta(hours=1)
+    owe(store, reminder(rule="published-late", due_at=NOW - timedelta(days=9)))
+    with store.reading() as tx:
+        assert ledger.oldest_due(tx, NOW) == NOW
 
 
 def test_a_ledger_that_contradicts_itself_is_reported(store: Store, url: str) -> None:

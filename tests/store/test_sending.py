@@ -65,8 +65,6 @@ def test_what_waits_for_another_try_is_claimed_when_wall_time_has_come(store: St
     owe(store, reminder())
     row = claim(store)
     assert settle(store, row, "again", next_at=WALL + MINUTE)  # refused before DATA: nothing was begun
-    with store.reading() as tx:
-        assert ledger.next_attempt(tx) == WALL + MINUTE
     assert claim(store, wall=WALL) is None
     again = claim(store, wall=WALL + MINUTE)
     assert again is not None
