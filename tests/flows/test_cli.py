@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_a_damaged_store_is_told_and_exits_with_1(seed: Path) -> None:
     typed("db", "init", *config(seed))
     typed("refresh", *config(seed))
     file = seed.parent / "var" / "reminders.sqlite"
-    with sqlite3.connect(file) as tx:
+    with closing(sqlite3.connect(file)) as tx:
         tx.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         tx.execute("PRAGMA journal_mode=DELETE")
     data = bytearray(file.read_bytes())
