@@ -223,8 +223,13 @@ async def replay(
     return daemon, clock
 
 
-async def demo(folder: Path, say: Callable[[str], None], *, port: int, stay: bool, pace: float) -> None:
-    """Replay the year in `folder`, serving the pages meanwhile; with `stay`, serve on until Ctrl-C."""
+async def demo(
+    folder: Path, say: Callable[[str], None], *, port: int, stay: bool, pace: float, program: str = "reminders"
+) -> None:
+    """Replay the year in `folder`, serving the pages meanwhile; with `stay`, serve on until Ctrl-C.
+
+    `program` is what one types to call the command line here.
+    """
     config = prepare(folder)
     try:
         listening = listen("127.0.0.1", port)
@@ -245,7 +250,11 @@ async def demo(folder: Path, say: Callable[[str], None], *, port: int, stay: boo
         if finished.done():
             async with daemon.sending:
                 narrator.flush()
-            _summary(service, narrator, say, url)
+            _summary(service, narrator, say)
+            if stay:
+                say(f"\nPages      {url}\nMails      {url}/letters/\nCalendars  {url}/calendars")
+            say(f"Files      {folder}: its mails in {OUTBOX}/, its events in config/")
+            say(f"Ask it     {program} why leadership-fellows-2019 amina@example.org --config {config}")
             if stay:
                 say("\nServing the pages until Ctrl-C.")
             else:
@@ -270,7 +279,7 @@ def _titles(service: Service) -> Callable[[str], str]:
     return title
 
 
-def _summary(service: Service, narrator: Narrator, say: Callable[[str], None], url: str) -> None:
+def _summary(service: Service, narrator: Narrator, say: Callable[[str], None]) -> None:
     with service.store.reading() as tx:
         counts = ledger.counts(tx)
         dropped = Counter(row.reason for row in ledger.listing(tx, ["dropped"], limit=10_000))
@@ -282,6 +291,3 @@ def _summary(service: Service, narrator: Narrator, say: Callable[[str], None], u
     left = {state: count for state, count in counts.items() if count and state not in ("sent", "dropped")}
     if left:
         say(f"Not settled: {left}")
-    say(f"\nPages      {url}\nMails      {url}/letters/   (files in {service.data / OUTBOX})")
-    say(f"Calendars  {url}/calendars   (or subscribe to {url}/feeds/leadership.ics)")
-    say(f"Ask it     reminders why leadership-fellows-2019 amina@example.org --config {service.config}")

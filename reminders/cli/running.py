@@ -39,7 +39,16 @@ def demo(leave: bool, port: int, folder: Path) -> None:
 
     stay = sys.stdout.isatty() and not leave
     say = lambda line: click.echo(line)  # noqa: E731  # flushes, unlike print
-    asyncio.run(demos.demo(folder, say, port=port, stay=stay, pace=0.1 if stay else 0.0))
+    asyncio.run(demos.demo(folder, say, port=port, stay=stay, pace=0.1 if stay else 0.0, program=_typed()))
+
+
+def _typed() -> str:
+    """What one types to call this program from this folder."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return "python -m reminders"
+    here = program.absolute().is_relative_to(Path.cwd())
+    return os.path.relpath(program) if here else program.name
 
 
 @click.command()
