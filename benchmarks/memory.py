@@ -28,7 +28,7 @@ sys.stdin.read()
 
 
 def figures(scale: Scale) -> Iterator[Figure]:
-    """The daemon that made its store, and the one started on it later: migrations need modules that stay."""
+    """The daemon that made its store (in a process of its own), and the one started on it later."""
     if not Path("/proc/self/smaps_rollup").exists():
         return
     made: list[tuple[Memory, Memory]] = []
@@ -36,20 +36,22 @@ def figures(scale: Scale) -> Iterator[Figure]:
     served: list[Memory] = []
     with TemporaryDirectory(prefix="reminders-") as name:
         folder = _new(Path(name) / "imports")
-        many, few = _third_party(folder, "--init"), _third_party(folder)
+        with _daemon(folder, "--init"):
+            pass
+        imported = _third_party(folder)
         for number in range(min(scale.rounds, 3)):
             folder = _new(Path(name) / str(number))
             with _daemon(folder, "--init") as (process, _):
                 time.sleep(scale.idle)
-                made.append((memory(process.pid), _importing(many, folder)))
+                made.append((memory(process.pid), _importing(imported, folder)))
             with _daemon(folder) as (process, site):
                 time.sleep(scale.idle)
-                again.append((memory(process.pid), _importing(few, folder)))
+                again.append((memory(process.pid), _importing(imported, folder)))
                 for path in ("/", "/events/leadership-fellows-2019", "/feeds/leadership.ics"):
                     _read(site + path)
                 served.append(memory(process.pid))
-    yield from _compared("the idle daemon, started with --init on the shipped catalogue", made, len(many))
-    yield from _compared("the idle daemon, started again", again, len(few))
+    yield from _compared("the idle daemon, started with --init on the shipped catalogue", made, len(imported))
+    yield from _compared("the idle daemon, started again", again, len(imported))
     read = tuple(each.resident for each in served)
     yield Figure(Series("that, after a page, an event and a feed were read: resident", "MB", read))
 
@@ -81,9 +83,9 @@ def _daemon(folder: Path, *options: str, **variables: str) -> Iterator[tuple[sub
         yield process, site
 
 
-def _third_party(folder: Path, *options: str) -> list[str]:
+def _third_party(folder: Path) -> list[str]:
     """The modules of others that a daemon imports until it is well, in their order."""
-    with _daemon(folder, *options, PYTHONPROFILEIMPORTTIME="1"):
+    with _daemon(folder, PYTHONPROFILEIMPORTTIME="1"):
         pass
     log = (folder / "log").read_text(encoding="utf-8")
     names = [line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")]
