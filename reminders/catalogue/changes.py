@@ -100,7 +100,18 @@ def diff(published: Mapping[str, PublishedEvent], new: Catalogue) -> Changes:
     changes: list[Change] = []
     for id in sorted(found.keys() | published.keys()):
         changes += _event_changes(id, published.get(id), found.get(id))
-    return Changes(tuple(changes))
+    titles = {event.title: event.id for event in new.events if event.id not in published}
+    return Changes(tuple(_renamed(change, published, titles) for change in changes))
+
+
+def _renamed(change: Change, published: Mapping[str, PublishedEvent], titles: Mapping[str, str]) -> Change:
+    """The change, with a question where an event went missing just as a new one came with its title."""
+    if change.kind is not ChangeKind.EVENT_MISSING:
+        return change
+    renamed = titles.get(published[change.event_id].event.title)
+    if renamed is None:
+        return change
+    return replace(change, words=f"{change.words}; if {renamed} is the same event, give it this id again")
 
 
 def guard_absence(changes: Changes, published: Mapping[str, PublishedEvent]) -> list[str]:

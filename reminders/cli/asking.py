@@ -281,7 +281,7 @@ def list_people(config: Path, as_json: bool) -> None:
                 else ", ".join(each.audiences) or "in no audience"
             )
             yield f"{each.id:>6}  {each.address:<40}  {stands}"
-        yield f"{len(known)} people, {sum(each.left_at is not None for each in known.values())} of whom left."
+        yield f"People: {len(known)}, of whom left: {sum(each.left_at is not None for each in known.values())}."
 
     facts = [
         {

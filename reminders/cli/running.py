@@ -108,7 +108,7 @@ def _first_look(service: Service, only: str | None) -> None:
             raise
         click.echo(f"{error}\nThe files are not accepted; what was published before stays.", err=True)
         return
-    if refreshed.changes is not None:
+    if refreshed.changes:
         click.echo(f"Published: {counted(len(refreshed.changes), 'change')}.")
 
 
@@ -165,6 +165,9 @@ def refresh(release: bool, config: Path) -> None:
         return
     for words in (*(change.words for change in refreshed.changes), *refreshed.withdrawn):
         click.echo(words)
+    if not refreshed.changes and not refreshed.entries:
+        click.echo("The files changed, but nothing in them that is published.")
+        return
     drawn = "1 calendar entry" if refreshed.entries == 1 else f"{refreshed.entries} calendar entries"
     changes, mails = counted(len(refreshed.changes), "change"), counted(refreshed.owed, "mail")
     click.echo(f"Published: {changes}, {drawn}, {mails} owed.")

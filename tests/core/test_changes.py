@@ -207,3 +207,15 @@ def test_absence_never_cancels(old: Catalogue, kept: set[str], without_dates: bo
     rest = [replace(each, dates=()) if without_dates else each for each in old.events if each.id in kept]
     changes = diff(world(*old.events), files(*rest))
     assert {change.kind for change in changes} <= {ChangeKind.EVENT_MISSING, ChangeKind.DATE_MISSING}
+
+
+def test_an_event_that_may_have_got_another_id_is_asked_about() -> None:
+    known = {"talking-2019": published(event("talking-2019"))}
+    words = [change.words for change in diff(known, files(event("talking-2020")))]
+    assert words == [
+        "talking-2019 is missing from the files and stays published as it is; "
+        "if talking-2020 is the same event, give it this id again",
+        "talking-2020 is new: Having Difficult Conversations (course Tuesday 12 February 2019)",
+    ]
+    other = diff(known, files(event("walking", title="Walking")))
+    assert "same event" not in " ".join(change.words for change in other)

@@ -112,6 +112,8 @@ def test_the_passes_are_commands_and_the_feed_is_printed_as_it_is_served(seed: P
     assert "ilm7-scholarship-2019 is new" in first.out
     assert first.out.endswith("Published: 13 changes, 8 calendar entries, 0 mails owed.\n")
     assert typed("refresh", *config(seed)).out == "The files are as they were.\n"
+    (seed / "events" / "visits.yaml").write_bytes((seed / "events" / "visits.yaml").read_bytes() + b"# A remark\n")
+    assert "The files changed, but nothing in them that is published." in typed("refresh", *config(seed)).out
     assert typed("remind", *config(seed)).code == 0
     assert typed("deliver", *config(seed)).out == "0 mails sent.\n"
     assert typed("tidy", *config(seed)).out == "Past entries that left the feeds: 0\n"
@@ -211,7 +213,7 @@ def test_people_are_listed_and_can_be_taken_out(walk: Walk) -> None:
     assert again.out == "bao@example.org had left already.\n"
     listed = typed("subscribers", "list", *config(walk.config)).out
     assert "amina@example.org" in listed
-    assert listed.endswith("2 people, 1 of whom left.\n")
+    assert listed.endswith("People: 2, of whom left: 1.\n")
     facts = typed("subscribers", "list", "--json", *config(walk.config)).json
     assert [each["audiences"] for each in facts] == [["all"], ["all"]]
     assert [mail[0] for mail in walk.at("2019-02-09T09:00")] == ["amina"]
