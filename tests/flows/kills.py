@@ -140,7 +140,8 @@ def kill_repeatedly(place: Place, sink: Relay, plan: Plan, mails: int, say: Call
         elif wait_until_it_sends(place, seen, plan.idle):
             start_up = time.monotonic() - begun
             pace = sending / through if through and sending else len(plan.steps) * plan.slow / 2 + 0.02
-            length = chance.uniform(0, 2 * pace * (mails - through) / (plan.kills - number))
+            left = max(mails - through, 1)  # a spoilt daemon may have mailed more than there are
+            length = chance.uniform(0, 2 * pace * left / (plan.kills - number))
             time.sleep(length)
             sending += length
         daemon.kill()

@@ -33,7 +33,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Findings]:
 
     def find(form: str) -> Findings:
         step, _ = SPOILT[form]
-        plan = Plan(kills=4, mails=10, slow=0.4, steps=[step], idle=2.0, program=broken.program(form))
+        plan = Plan(kills=9, mails=30, slow=0.3, steps=[step], idle=2.0, program=broken.program(form))
         return harass(tmp_path_factory.mktemp(form), plan)
 
     with ThreadPoolExecutor() as pool:
