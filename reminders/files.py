@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -55,9 +55,7 @@ def read_snapshot(config: Path) -> Snapshot:
     the folder is not there.
     """
     if not config.is_dir():
-        raise BadInput(
-            [Problem(str(config), 0, 0, "there is no such folder", "name the one that holds events/ with --config")]
-        )
+        raise BadInput([_no_folder(config)])
     paths = {name: shipped("config") / name for name in SHIPPED_TOO}
     own = [config / name for name in CONFIG if (config / name).is_file()]
     for pattern in ("*.csv", "events/**/*.yaml", "events/**/*.yml"):
@@ -66,7 +64,7 @@ def read_snapshot(config: Path) -> Snapshot:
     for folder in template_folders(config, "mail", shipped_first=True):
         paths |= {f"templates/mail/{path.name}": path for path in folder.glob("*.j2") if not path.name.startswith(".")}
     files: dict[str, bytes] = {}
-    problems: list[Problem] = []
+    problems = list(_misnamed(config))
     for name, path in sorted(paths.items()):
         try:
             if path.stat().st_size > strict.MAX_BYTES:
@@ -83,6 +81,20 @@ def read_snapshot(config: Path) -> Snapshot:
         raise BadInput(problems)
     ours = frozenset(SHIPPED_TOO) - {path.relative_to(config).as_posix() for path in own}
     return Snapshot(files, digest(files), ours)
+
+
+def _no_folder(config: Path) -> Problem:
+    return Problem(str(config), 0, 0, "there is no such folder", "name the one that holds events/ with --config")
+
+
+def _misnamed(config: Path) -> Iterator[Problem]:
+    """Files that somebody meant for this, and that would be passed over in silence."""
+    known = (SETTINGS, *CONFIG)
+    for path in sorted(config.iterdir()):
+        if path.suffix in (".yaml", ".yml") and path.name not in known and not path.name.startswith("."):
+            close = get_close_matches(path.stem, [name.removesuffix(".yaml") for name in known], n=1, cutoff=0.7)
+            write = f"call it {close[0]}.yaml" if close else "put a file of events into the folder events/"
+            yield Problem(path.name, 0, 0, "a file of this name is not read", write)
 
 
 def template_folders(config: Path, name: str, *, shipped_first: bool = False) -> list[Path]:
@@ -123,6 +135,8 @@ def read_settings(config: Path, environment: Mapping[str, str]) -> Settings:
 
     Raises `BadInput` with every problem of both.
     """
+    if not config.is_dir():
+        raise BadInput([_no_folder(config)])
     path = config / SETTINGS
     document = strict.load(SETTINGS, path.read_bytes() if path.is_file() else b"")
     written: dict[str, Any] = dict(document.value) if isinstance(document.value, dict) else {}

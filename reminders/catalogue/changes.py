@@ -80,17 +80,19 @@ def effective(event: Event) -> Event:
     return replace(event, dates=tuple(dates))
 
 
-def merge(published: PublishedEvent | None, new: Event, *, withdraw: bool = False) -> Event:
+def merge(published: PublishedEvent | None, new: Event, *, withdraw: Collection[tuple[str, str]] = ()) -> Event:
     """The event to publish: `new`, and the published dates that the files no longer hold; dates in order of their keys.
 
-    With `withdraw` (somebody released their absence) those are withdrawn.
+    Those of the keys `withdraw` (somebody released their absence) are withdrawn.
     """
     if published is None:
         return effective(new)
     held = {date.key for date in new.dates}
     absent = [date for date in published.event.dates if date.key not in held]
-    if withdraw:
-        absent = [date if date.status in _OFF else replace(date, status=Status.WITHDRAWN) for date in absent]
+    absent = [
+        replace(date, status=Status.WITHDRAWN) if date.key in withdraw and date.status not in _OFF else date
+        for date in absent
+    ]
     return effective(replace(new, dates=tuple(sorted((*new.dates, *absent), key=lambda date: date.key))))
 
 

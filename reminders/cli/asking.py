@@ -14,12 +14,30 @@ import click
 from reminders.cli.options import clock_time, config_option, counted, json_option, now, opened, show
 
 if TYPE_CHECKING:
+    from reminders.catalogue.events import Event
     from reminders.jobs.foretelling import Foretold
     from reminders.jobs.service import Book
     from reminders.planning.subscribers import Subscriber
     from reminders.settings import Settings
 
-DAY = click.DateTime(formats=["%Y-%m-%d"])
+LAST = 2200
+"""No date is later than this year."""
+
+
+class _Day(click.DateTime):
+    """A day of a year in which there can be dates."""
+
+    def __init__(self) -> None:
+        super().__init__(formats=["%Y-%m-%d"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        day = super().convert(value, param, ctx)
+        if not 1980 <= day.year < LAST:
+            self.fail(f"the year {day.year} is out of range: write one from 1980 to {LAST - 1}", param, ctx)
+        return day
+
+
+DAY = _Day()
 
 
 def _read(config: Path) -> tuple[Settings, Book]:
@@ -218,7 +236,7 @@ def why(event: str, person: str, config: Path, as_json: bool) -> None:
         subscriber = people.subscriber(tx, found.id, book.configuration.audiences) or found
         records = ledger.why(tx, event, subscriber.id)
         zone = service.settings.zone
-        coming = _coming(book, published, subscriber, service.settings.nation)
+        coming = _coming(book, published.event, subscriber, service.settings.nation)
 
     def words() -> Iterator[str]:
         if subscriber.left_at is not None:
@@ -241,19 +259,13 @@ def why(event: str, person: str, config: Path, as_json: bool) -> None:
     show(facts, as_json, words)
 
 
-def _coming(book: Book, published: Any, subscriber: Subscriber, nation: str) -> list[tuple[datetime, str, str]]:
+def _coming(book: Book, event: Event, subscriber: Subscriber, nation: str) -> list[tuple[datetime, str, str]]:
     from reminders.planning import plan
-    from reminders.planning.selections import follows
 
     read = book.configuration
-    present = now()
-    return [
-        (rung.due_at, rung.rule.id, date.kind)
-        for date in published.event.dates
-        if date.kind in read.kinds and follows(subscriber, published.event, date.kind)
-        for rung in plan.rungs(published.event, date, read.kinds[date.kind], read.rules, nation)
-        if rung.due_at > present
-    ]
+    found = plan.to_come(event, subscriber, read.rules, read.kinds, after=now(), nation=nation)
+    named = ((date, rung, f" ({date.occurrence})" if date.occurrence else "") for date, rung in found)
+    return [(rung.due_at, rung.rule.id, f"{date.kind}{occurrence}") for date, rung, occurrence in named]
 
 
 @click.group()

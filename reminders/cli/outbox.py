@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STATES = ("owed", "claimed", "sending", "sent", "failed", "uncertain", "dropped", "held")
 
+NUMBER = click.IntRange(1, 2**31 - 1)
+
 
 @click.group()
 def outbox() -> None:
@@ -44,7 +46,7 @@ def listing(states: tuple[str, ...], limit: int, config: Path, as_json: bool) ->
 
 
 @outbox.command("show")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @config_option
 @json_option
 @click.pass_context
@@ -66,8 +68,8 @@ Move = Callable[..., list[int]]
 
 def _moving(name: str, help: str, states: str) -> click.Command:
     @click.command(name, help=help)
-    @click.argument("numbers", nargs=-1, type=int)
-    @click.option("--batch", type=int, help="All that one pass owed; `outbox show` prints the batch.")
+    @click.argument("numbers", nargs=-1, type=NUMBER)
+    @click.option("--batch", type=NUMBER, help="All that one pass owed; `outbox show` prints the batch.")
     @config_option
     @click.pass_context
     def command(context: click.Context, numbers: tuple[int, ...], batch: int | None, config: Path) -> None:

@@ -146,7 +146,7 @@ def _log(at: datetime, what: Happening) -> None:
             for line in str(what).splitlines():
                 LOG.error(line)
         case _:
-            LOG.info(f"tidied: {what.left} past entries left the feeds")
+            LOG.info(f"tidied: {what.left} past entries left the feeds, {what.expired} held mails expired")
 
 
 @click.command()

@@ -82,7 +82,8 @@ async def deliver(
 ) -> Delivered:
     """Send what is owed and due, most urgent first, until nothing is left or `stop` is set.
 
-    A connection that cannot be had ends the pass without charging anybody an attempt; the rows stay owed.
+    A connection that cannot be had ends the pass without charging anybody an attempt; the rows stay owed. So does a
+    server that takes a message and does not answer: at most one is put in doubt by it.
     """
     sent, fault = 0, ""
     try:
@@ -97,6 +98,8 @@ async def deliver(
                 handled = await _send(service, transport, clock, owner, taken)
             except TransportFault as error:
                 fault = str(error)
+                if error.handled is not None:
+                    told(error.handled)
                 break
             sent += handled.state == "sent"
             told(handled)
@@ -106,7 +109,11 @@ async def deliver(
 
 
 class TransportFault(Exception):
-    """No message can be sent at present; nobody was charged."""
+    """No message can be sent at present. `handled` is the one it was noticed with, None when nobody was charged."""
+
+    def __init__(self, words: str, handled: Handled | None = None) -> None:
+        super().__init__(words)
+        self.handled = handled
 
 
 def take(service: Service, owner: str, now: datetime) -> Claimed | Handled | None:
@@ -157,8 +164,14 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
     def give_back(error: DeliveryError) -> TransportFault:
         # What no row can be at fault for holds none back: the most urgent goes first once the relay is there again.
         next_at = None if error.phase == "connect" else SystemClock().now() + back_off(row.tries)
-        with service.store.writing() as tx:
-            outbox.release_claim(tx, row.id, owner, next_at, reply=str(error))
+        for patience in reversed(range(SETTLING)):
+            try:
+                with service.store.writing() as tx:
+                    outbox.release_claim(tx, row.id, owner, next_at, reply=str(error))
+                break
+            except Busy:
+                if not patience:
+                    raise
         return TransportFault(str(error))
 
     try:
@@ -189,11 +202,17 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
             message, service.sender().mail_from, subscriber.address, lambda: asyncio.to_thread(fence)
         )
     except NotStarted:
-        return Handled(row.notice, subscriber, "owed", "the claim was lost, or the person left")
+        return Handled(row.notice, subscriber, "stopped", "the person left just now, or another worker has it")
+    except Busy as error:  # at the fence: nothing of the message was handed over
+        raise await asyncio.to_thread(give_back, DeliveryError("connect", 0, str(error), again=True)) from error
     except DeliveryError as error:
         if _nobody_charged(error):
             raise await asyncio.to_thread(give_back, error) from error
-        return await asyncio.to_thread(_settle_refused, settle, service, row, error)
+        handled = await asyncio.to_thread(_settle_refused, settle, service, row, error)
+        if error.phase == "dot" and error.code == 0:
+            # A relay that takes messages and never answers would put one after the other in doubt.
+            raise TransportFault(str(error), handled) from error
+        return handled
     return await asyncio.to_thread(settle, "sent", accepted.reply, phase="dot", code=250)
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.catalogue import changes as changing
-from reminders.catalogue.changes import ChangeKind, Changes
+from reminders.catalogue.changes import Change, ChangeKind, Changes
 from reminders.catalogue.events import PublishedEvent, Status
 from reminders.errors import BadInput, Held
 from reminders.feed import entry
@@ -33,8 +33,9 @@ REFUSED = "refused"
 LOOK = "look"
 PUBLICATION = "publication"
 REMINDED_UNTIL = "reminded_until"
+MISSING_DATES = "missing_dates"
 """What the store remembers under a name: when it began, files not accepted, how entries are drawn, how often something
-was published, and until when reminders were owed."""
+was published, until when reminders were owed, and which dates the files no longer hold."""
 RECENTLY = timedelta(days=31)
 """How long after a change somebody whose mail was under way meanwhile can still be owed a correction."""
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -97,10 +98,16 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     with service.store.writing(alone=events.TURN) as tx:
         now = max(now, reminded_until(tx) + timedelta(microseconds=1))
         before = events.published(tx)
-        changes = changing.diff(before, book.configuration.catalogue)
+        found = changing.diff(before, book.configuration.catalogue)
+        missing = _missing_dates(tx)
+        changes = Changes(tuple(each for each in found if _date_missing(each) not in missing))
         invites = {people.address_key(member.address) for audience in audiences for member in audience.members}
         absences = changing.guard_absence(changes, before)
+        lost = sorted(events.feed_stamps(tx).keys() - {feed.name for feed in book.configuration.feeds})
         reasons = absences + changing.guard(changes, before) + guard_people(people.invited(tx), invites)
+        if lost:
+            names = ", ".join(f"{name}.ics" for name in lost)
+            reasons.append(f"Calendars that people may have subscribed to would be gone: {names}.")
         if reasons and not release:
             raise Held(_held(reasons, withdraws=bool(absences)))
         if state.get(tx, EPOCH) is None:
@@ -110,6 +117,8 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         events.save_snapshot(tx, snapshot.files)
         state.put(tx, events.SNAPSHOT, snapshot.digest)
         state.put(tx, LOOK, _look(service))
+        events.forget_feeds(tx, lost)
+        state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)
         drawn = draw(tx, service, book, after, now)
         feeds = stamp_feeds(tx, service, book, after, now)
@@ -120,6 +129,16 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     return Refreshed(changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn, tuple(feeds))
 
 
+def _date_missing(change: Change) -> tuple[str, ...]:
+    """Which date the change says is missing: event, kind and occurrence; () for any other change."""
+    return (change.event_id, *(change.date or ())) if change.kind is ChangeKind.DATE_MISSING else ()
+
+
+def _missing_dates(tx: Connection) -> set[tuple[str, ...]]:
+    """The dates that were missing at the last publication: they were reported then, and are no news."""
+    return {tuple(key) for key in json.loads(str(state.get(tx, MISSING_DATES) or "[]"))}
+
+
 def _write_events(
     tx: Connection, before: Mapping[str, PublishedEvent], book: Book, released: Changes, now: datetime
 ) -> list[str]:
@@ -127,15 +146,16 @@ def _write_events(
 
     Returns what was withdrawn, a sentence each.
     """
-    dates = {change.event_id for change in released.of(ChangeKind.DATE_MISSING)}
+    dates = {(change.event_id, change.date) for change in released.of(ChangeKind.DATE_MISSING)}
     for event in book.configuration.catalogue.events:
         old = before.get(event.id)
-        merged = changing.merge(old, event, withdraw=event.id in dates)
+        gone = {key for id, key in dates if id == event.id and key is not None}
+        merged = changing.merge(old, event, withdraw=gone)
         if old is None or old.missing or old.event != merged:
             events.publish(tx, merged, now)
     for change in released.of(ChangeKind.EVENT_MISSING):
-        gone = replace(before[change.event_id].event, status=Status.WITHDRAWN)
-        events.publish(tx, changing.effective(gone), now)
+        withdrawn = replace(before[change.event_id].event, status=Status.WITHDRAWN)
+        events.publish(tx, changing.effective(withdrawn), now)
     absent = before.keys() - {event.id for event in book.configuration.catalogue.events}
     events.mark_missing(tx, sorted(absent), now)
     return [

@@ -207,5 +207,8 @@ def read_key(settings: Settings, data: Path) -> bytes:
                 f"write at least 32 random characters to that file"
             ) from error
     if len(key) < 32:
-        raise WrongUse("the secret key is shorter than 32 characters: `reminders db init` makes a good one")
+        raise WrongUse(
+            f"the secret key ({data / KEY_FILE}, or REMINDERS_SECRET_KEY) is shorter than 32 characters: write at "
+            "least so many random ones; links in mails already sent go on working"
+        )
     return key

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from reminders.jobs.drawing import stamp_feeds
 from reminders.jobs.refresh import PUBLICATION
 from reminders.jobs.service import Service
-from reminders.store import events, state
+from reminders.store import events, ledger, state
 
 MONTH = timedelta(days=30.4375)
 """The mean month: nobody counts on which day an old date leaves."""
@@ -16,25 +16,30 @@ MONTH = timedelta(days=30.4375)
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """How many entries left the feeds, and the names of the feeds that changed by it."""
+    """How many entries left the feeds, the names of the feeds that changed by it, and how many held mails expired."""
 
     left: int = 0
     feeds: tuple[str, ...] = ()
+    expired: int = 0
 
 
 def tidy(service: Service, now: datetime) -> Tidied:
-    """Let entries leave the feeds that have been over for longer than `keep_past`. Leaving counts as a change."""
+    """Let entries leave the feeds that have been over for longer than `keep_past`; leaving counts as a change.
+
+    Mails that were held until they were of no use any more are dropped.
+    """
     months = service.settings.keep_past
     with service.store.writing(alone=events.TURN) as tx:
+        expired = len(ledger.expire(tx, now))
         book = service.book(tx)
         if book is None or not months:
-            return Tidied()
+            return Tidied(expired=expired)
         old = [
             each for each in events.entries(tx).values() if each.left_at is None and each.over < now - months * MONTH
         ]
         if not old:
-            return Tidied()
+            return Tidied(expired=expired)
         events.save_entries(tx, [replace(each, left_at=now) for each in old])
         feeds = stamp_feeds(tx, service, book, events.published(tx), now)
         state.count(tx, PUBLICATION)
-    return Tidied(len(old), tuple(feeds))
+    return Tidied(len(old), tuple(feeds), expired)

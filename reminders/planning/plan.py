@@ -212,6 +212,25 @@ def still_wanted(
     return Reason.EXPIRED if now >= notice.expires_at else None
 
 
+def to_come(
+    event: Event,
+    person: Subscriber,
+    rules: tuple[Rule, ...],
+    kinds: Mapping[str, Kind],
+    *,
+    after: datetime,
+    nation: str,
+) -> list[tuple[EventDate, Rung]]:
+    """The rungs about an event's dates that are due for one person later than `after`, as things stand."""
+    return [
+        (date, rung)
+        for date in event.dates
+        if follows(person, event, date.kind)
+        for rung in _ladder(event, date, rules, kinds, nation)
+        if rung.due_at > after and _fits(rung.rule, person)
+    ]
+
+
 def find(event: PublishedEvent, key: tuple[str, str]) -> PublishedDate | None:
     """The event's date with this key."""
     return next((dated for dated in event.dates if dated.date.key == key), None)

@@ -142,6 +142,11 @@ def save_feed_stamp(tx: Connection, name: str, stamp: FeedStamp) -> None:
     upsert(tx, tables.feed, [{"name": name} | asdict(stamp)])
 
 
+def forget_feeds(tx: Connection, names: Collection[str]) -> None:
+    """Forget feeds that are no longer declared."""
+    tx.execute(delete(tables.feed).where(tables.feed.c.name.in_(sorted(names))))
+
+
 def _stand(tx: Connection, event: str) -> _Stand:
     date = tables.event_date
     rows = tx.execute(select(date).where(date.c.event == event))

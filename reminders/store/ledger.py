@@ -98,6 +98,12 @@ def discard(tx: Connection, ids: Collection[int] = (), *, batch: int | None = No
     return _move(tx, ids, batch, ["owed", "held", "failed", "uncertain"], "dropped", Reason.DISCARDED.value, now)
 
 
+def expire(tx: Connection, now: datetime) -> list[int]:
+    """Drop held rows that are of no use any more. Returns their ids."""
+    held = select(outbox.c.id).where(AT_REST, outbox.c.state == "held", outbox.c.expires_at <= now)
+    return _move(tx, list(tx.execute(held).scalars()), None, ["held"], "dropped", Reason.EXPIRED.value, now)
+
+
 def retry(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
     """Owe failed and uncertain rows once more. One that was begun before is sent as the same bytes."""
     return _move(tx, ids, batch, ["failed", "uncertain"], "owed", BY_HAND, now)

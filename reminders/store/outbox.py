@@ -270,8 +270,8 @@ def told(tx: Connection, *, events: Collection[str] | None = None) -> list[Told]
 
 
 def told_one(tx: Connection, notice: Notice) -> Told | None:
-    """What the last mail about its date told the person this notice is for."""
-    mails = _told(tx, *_about(notice))
+    """What the last mail about its date told the person this notice is for; copies of its own are not counted."""
+    mails = _told(tx, *_about(notice), outbox.c.key != notice.key)
     return mails[-1] if mails else None
 
 

@@ -111,7 +111,7 @@ def test_what_is_missing_already_or_was_called_off_is_no_change() -> None:
 
 def test_an_absence_that_was_released_withdraws_the_date() -> None:
     one = event("one", date("2019-02-12"), date("2019-03", "visit"))
-    merged = merge(published(one), replace(one, dates=one.dates[:1]), withdraw=True)
+    merged = merge(published(one), replace(one, dates=one.dates[:1]), withdraw=[date.key for date in one.dates])
     assert [each.status.value for each in merged.dates] == ["planned", "withdrawn"]
 
 

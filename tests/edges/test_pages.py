@@ -335,6 +335,31 @@ def test_links_lead_below_the_path_of_the_public_address() -> None:
         assert ("value", "https://example.org/dates/feeds/courses.ics") in read(client, "/calendars").attributes
 
 
+@pytest.mark.parametrize(
+    ("now", "status", "called"),
+    [
+        ("2018-12-14T09:59", "planned", True),
+        ("2018-12-14T10:00", "planned", False),
+        ("2018-12-01T09:00", "cancelled", False),
+        ("2019-12-01T09:00", "planned", False),
+    ],
+    ids=["open", "closed", "cancelled", "long past"],
+)
+def test_nobody_is_called_to_apply_for_what_is_closed_off_or_over(now: str, status: str, called: bool) -> None:
+    closing = date("2018-12-14T10:00", "applications-close", status=status)
+    fellows = event("fellows", closing, date("2019-08", "post-starts", status=status), link="https://www.example.org/x")
+    with visit(Memory([fellows]), now=utc(now)) as client:
+        page = client.get("/events/fellows").text
+    assert ("Read more or apply at" in page) == called
+    assert "https://www.example.org/x" in page
+    assert ("Take this into your calendar" in page) == (status == "planned" and now < "2019-09")
+
+
+def test_open_says_when_somebody_looked() -> None:
+    with visit(Memory()) as client:
+        assert "Open on 23 November 2018" in client.get("/").text
+
+
 def test_what_is_published_later_is_shown_without_a_restart() -> None:
     memory = Memory([])
     with visit(memory) as client:

@@ -57,8 +57,11 @@ def test_help_names_every_command_and_each_has_help_of_its_own() -> None:
         (["simulate", "--from", "23/11/2018", "--to", "2019-01-01"], "does not match the format"),
         (["outbox", "release"], "Name the notices to release by their numbers, or a --batch."),
         (["check", "--config", "nowhere"], "nowhere: there is no such folder"),
-        (["why", "x", "y", "--config", "nowhere"], "there is no database"),
+        (["why", "x", "y", "--config", "nowhere"], "there is no such folder"),
         (["preview", "nothing", "--config", "nowhere"], "there is no such folder"),
+        (["db", "init", "--config", "nowhere"], "there is no such folder"),
+        (["outbox", "show", "99999999999999999999"], "is not in the range"),
+        (["simulate", "--from", "2018-11-23", "--to", "9999-12-31"], "the year 9999 is out of range"),
     ],
 )
 def test_wrong_use_is_told_and_exits_with_2(arguments: list[str], said: str, tmp_path: Path) -> None:

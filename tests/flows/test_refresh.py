@@ -322,3 +322,58 @@ def test_a_config_folder_that_went_away_changes_nothing(walk: Walk) -> None:
     with pytest.raises(BadInput, match="there is no such folder"):
         walk.refresh(LATER)
     assert len(days(walk)) == 20
+
+
+def test_a_date_that_went_missing_is_reported_once_and_not_withdrawn_with_others_later(tmp_path: Path) -> None:
+    def both(*without: int) -> str:
+        lines = []
+        for number in range(10):
+            closes = "" if number in without else ", applications-close: 2019-01-10T10:00"
+            lines.append(f"  - {{id: e-{number}, title: E, dates: {{course: 2019-03-{number + 1:02}{closes}}}}}\n")
+        return "".join(lines)
+
+    with Walk(tmp_path) as walk:
+        walk.events(both())
+        walk.refresh(START)
+        for number in range(4):
+            walk.events(both(*range(number + 1)))
+            refreshed = walk.refresh(LATER)
+            assert refreshed.changes is not None
+            assert [change.event_id for change in refreshed.changes] == [f"e-{number}"]
+        walk.events(both(*range(9)))
+        with pytest.raises(Held, match="5 of 20 published dates"):
+            walk.refresh(LATER)
+        assert len(walk.refresh(LATER, release=True).withdrawn) == 5
+
+
+def test_a_calendar_that_people_may_have_subscribed_to_is_not_dropped_without_a_word(walk: Walk) -> None:
+    walk.write("feeds.yaml", "feeds:\n  everything: {title: All dates}\n")
+    with pytest.raises(Held, match=r"Calendars that people may have subscribed to would be gone: all\.ics\."):
+        walk.refresh(LATER)
+    assert walk.refresh(LATER, release=True).feeds == ("everything",)
+    walk.events(many(21))
+    assert walk.refresh(LATER).changes is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("audiences.yml", "call it audiences.yaml"),
+        ("rule.yaml", "call it rules.yaml"),
+        ("more-events.yaml", "put a file of events into the folder events/"),
+    ],
+)
+def test_a_file_that_would_be_passed_over_is_told(walk: Walk, name: str, write: str) -> None:
+    walk.write(name, "events: []\n")
+    with pytest.raises(BadInput, match=f"^{name}: a file of this name is not read: {write}"):
+        walk.refresh(LATER)
+
+
+def test_held_mails_that_are_of_no_use_any_more_are_dropped(tmp_path: Path) -> None:
+    with Walk(tmp_path, settings=SETTINGS + "pass_limit: 1\n") as walk:
+        walk.course("2019-02-12")
+        walk.at(START)
+        walk.at("2019-01-29T09:00")
+        assert tidy(walk.service, utc("2019-01-30T09:00")).expired == 0
+        assert tidy(walk.service, utc("2019-02-13T09:00")).expired == 1
+        assert ("course-2w", "dropped", "expired") in walk.outbox()
