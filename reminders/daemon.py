@@ -22,7 +22,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from starlette.types import ASGIApp
 
 from reminders.clock import Clock, SystemClock
-from reminders.errors import BadInput, Held, RemindersError
+from reminders.errors import RemindersError
 from reminders.jobs import workers
 from reminders.jobs.deliver import Handled, deliver, recover
 from reminders.jobs.refresh import Refreshed, refresh
@@ -116,11 +116,13 @@ class Daemon:
             now = self.clock.now()
             try:
                 refreshed = await asyncio.to_thread(refresh, self.service, now)
-            except (BadInput, Held) as error:
+            except RemindersError as error:
                 # The last good files stay, and so does everything that follows from them.
                 if (lines := tuple(str(error).splitlines())) != self._refused:
                     self._refused = lines
                     self.tell(now, error)
+            except Exception:
+                LOG.exception("the files could not be looked at; what is published stays")
             else:
                 self._refused = ()
                 if refreshed.changes is not None:

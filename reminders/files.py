@@ -8,6 +8,7 @@ templates) is taken from the shipped files where a folder has none, file by file
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -54,8 +55,18 @@ def read_snapshot(config: Path) -> Snapshot:
     Hidden files, such as editors make while one types, are passed over. Raises `BadInput` when a file cannot be read or
     the folder is not there.
     """
+    try:
+        return _read(config)
+    except OSError as error:
+        where, why = str(error.filename or config), error.strerror
+        raise BadInput([Problem(where, 0, 0, f"this cannot be read ({why})", "let this user read it")]) from error
+
+
+def _read(config: Path) -> Snapshot:
     if not config.is_dir():
         raise BadInput([_no_folder(config)])
+    for _ in os.walk(config / "events", onerror=_fail):
+        pass  # a folder that cannot be listed would look like one without files
     paths = {name: shipped("config") / name for name in SHIPPED_TOO}
     own = [config / name for name in CONFIG if (config / name).is_file()]
     for pattern in ("*.csv", "events/**/*.yaml", "events/**/*.yml"):
@@ -85,6 +96,11 @@ def read_snapshot(config: Path) -> Snapshot:
 
 def _no_folder(config: Path) -> Problem:
     return Problem(str(config), 0, 0, "there is no such folder", "name the one that holds events/ with --config")
+
+
+def _fail(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _misnamed(config: Path) -> Iterator[Problem]:

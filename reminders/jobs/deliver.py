@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ from reminders.planning.notices import Notice, Reason
 from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
 from reminders.store import events, outbox, people
-from reminders.store.engine import Busy
+from reminders.store.engine import TROUBLE
 
 if TYPE_CHECKING:
     from reminders.catalogue.events import PublishedEvent
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 LATE = timedelta(hours=1)
 """A reminder sent this long after it was due says that it is late."""
-SETTLING = 20
-"""How often to try to write down what became of a message while the database is kept locked: some three minutes."""
+SETTLING, PAUSE = 12, 5.0
+"""How often to try to write down what became of a message, and the seconds between: three minutes when it is locked."""
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
 
 
@@ -149,29 +150,24 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
     row, subscriber = claimed.row, claimed.subscriber
 
     def settle(state: Outcome, why: str, *, phase: str = "", code: int = 0, next_at: datetime | None = None) -> Handled:
-        for patience in reversed(range(SETTLING)):
-            try:
-                with service.store.writing() as tx:
-                    at = clock.now()
-                    outbox.settle(tx, row.id, owner, state, reply=why, phase=phase, code=code, now=at, next_at=next_at)
-                break
-            except Busy:  # what was sent must be known as sent, however long somebody else keeps the database
-                if not patience:
-                    raise
+        def write() -> None:
+            with service.store.writing() as tx:
+                at = clock.now()
+                outbox.settle(tx, row.id, owner, state, reply=why, phase=phase, code=code, now=at, next_at=next_at)
+
+        _persistently(write)
         waits = state == "again" or next_at is not None
         return Handled(row.notice, subscriber, "owed" if waits else state, why)
 
     def give_back(error: DeliveryError) -> TransportFault:
         # What no row can be at fault for holds none back: the most urgent goes first once the relay is there again.
         next_at = None if error.phase == "connect" else SystemClock().now() + back_off(row.tries)
-        for patience in reversed(range(SETTLING)):
-            try:
-                with service.store.writing() as tx:
-                    outbox.release_claim(tx, row.id, owner, next_at, reply=str(error))
-                break
-            except Busy:
-                if not patience:
-                    raise
+
+        def write() -> None:
+            with service.store.writing() as tx:
+                outbox.release_claim(tx, row.id, owner, next_at, reply=str(error))
+
+        _persistently(write)
         return TransportFault(str(error))
 
     try:
@@ -203,7 +199,7 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
         )
     except NotStarted:
         return Handled(row.notice, subscriber, "stopped", "the person left just now, or another worker has it")
-    except Busy as error:  # at the fence: nothing of the message was handed over
+    except TROUBLE as error:  # at the fence: nothing of the message was handed over
         raise await asyncio.to_thread(give_back, DeliveryError("connect", 0, str(error), again=True)) from error
     except DeliveryError as error:
         if _nobody_charged(error):
@@ -214,6 +210,18 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
             raise TransportFault(str(error), handled) from error
         return handled
     return await asyncio.to_thread(settle, "sent", accepted.reply, phase="dot", code=250)
+
+
+def _persistently(write: Callable[[], None]) -> None:
+    """Write down what became of a message, whatever is the matter with the database at first: it is known only here."""
+    for left in reversed(range(SETTLING)):
+        try:
+            write()
+            return
+        except TROUBLE:
+            if not left:
+                raise
+            time.sleep(PAUSE)
 
 
 def _nobody_charged(error: DeliveryError) -> bool:

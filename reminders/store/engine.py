@@ -33,6 +33,10 @@ class Busy(RemindersError):
     """Another program keeps the database locked; trying again later helps."""
 
 
+TROUBLE: tuple[type[Exception], ...] = (Busy, DBAPIError)
+"""What a transaction raises when the database is locked, full, restarted or gone: later it may work."""
+
+
 class Store:
     """An open database; several threads may use it. Made by `create` and `open_store`."""
 

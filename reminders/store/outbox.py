@@ -96,7 +96,7 @@ def owe(
     fresh = {key: notice for key, notice in wanted.items() if key not in known}
     again = {key: notice for key, notice in wanted.items() if key in known and _revives(known[key], notice)}
     mails = [key for key, notice in wanted.items() if key in again or (key in fresh and not notice.dropped)]
-    held = set(mails[limit:])
+    held = set(sorted(mails, key=lambda key: wanted[key].expires_at)[limit:])  # what is urgent goes
     if not fresh and not again:
         return Owed()
     batch = state.count(tx, "batch")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -377,3 +380,26 @@ def test_held_mails_that_are_of_no_use_any_more_are_dropped(tmp_path: Path) -> N
         assert tidy(walk.service, utc("2019-01-30T09:00")).expired == 0
         assert tidy(walk.service, utc("2019-02-13T09:00")).expired == 1
         assert ("course-2w", "dropped", "expired") in walk.outbox()
+
+
+@pytest.mark.parametrize("folder", ["", "events"])
+def test_a_folder_that_cannot_be_listed_is_no_empty_folder(walk: Walk, folder: str) -> None:
+    """Root reads everything, so the reading is done by somebody else."""
+    place = walk.config / folder
+    if os.getuid() == 0:
+        walk.folder.chmod(0o711)
+        for above in walk.folder.parents:
+            if above.owner() == "root" and not above.stat().st_mode & 0o001:
+                above.chmod(0o711)
+    place.chmod(0o600)
+    code = (
+        "import pathlib, sys\nfrom reminders.errors import BadInput\nfrom reminders.files import read_snapshot\n"
+        "if int(sys.argv[2]): import os; os.setuid(65534)\n"
+        "try: read_snapshot(pathlib.Path(sys.argv[1]))\nexcept BadInput as error: print(error)\n"
+    )
+    try:
+        command = [sys.executable, "-c", code, str(walk.config), str(int(os.getuid() == 0))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        place.chmod(0o700)
+    assert "this cannot be read (Permission denied): let this user read it" in done.stdout, done.stderr

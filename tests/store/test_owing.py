@@ -225,3 +225,12 @@ def test_whatever_happens_a_notice_is_one_row_and_never_begun_after_it_was_sent(
         assert record.row.attempts == copies == len(record.attempts)
         assert (record.row.state == "sent") == sent
         assert len({each.message_id for each in record.attempts}) <= 1
+
+
+def test_over_the_limit_what_is_most_urgent_goes_and_the_rest_is_held(store: Store) -> None:
+    invite(store)
+    later = reminder(rule="later", expires_at=NOW + timedelta(days=14))
+    soon = reminder(rule="soon", expires_at=NOW + timedelta(hours=2))
+    owed = owe(store, later, soon, limit=1)
+    assert look(store, owed.new[0]).notice.rule == "soon"
+    assert look(store, owed.held[0]).notice.rule == "later"
