@@ -23,7 +23,7 @@ ENVIRONMENT = "REMINDERS_"
 def _months(value: Any) -> Any:
     if value == "for ever" or isinstance(value, int):
         return 0 if value == "for ever" else value
-    match = re.fullmatch(r"([1-9]\d{0,3}) (month|year)s?", value) if isinstance(value, str) else None
+    match = re.fullmatch(r"([1-9]\d{0,2}) (month|year)s?", value) if isinstance(value, str) else None
     if match is None:
         raise wrong("this is not a length of time", "write '24 months', '2 years' or 'for ever'")
     return int(match[1]) * (12 if match[2] == "year" else 1)
@@ -50,7 +50,7 @@ def _host(value: str) -> str:
 Months = Annotated[
     int,
     BeforeValidator(_months),
-    WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,3} (month|year)s?|for ever)$"}),
+    WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,2} (month|year)s?|for ever)$"}),
 ]
 """A number of months; 0 is for ever."""
 Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema({"type": "number"})]

@@ -69,6 +69,11 @@ def test_a_secret_comes_from_a_variable_or_from_a_file_it_names(tmp_path: Path) 
             {},
             ["reminders.yaml:1:12: this is not a length of time: write '24 months', '2 years' or 'for ever'"],
         ),
+        (
+            "keep_past: 9999 years\n",
+            {},
+            ["reminders.yaml:1:12: this is not a length of time: write '24 months', '2 years' or 'for ever'"],
+        ),
         ("zone: GMT\n", {}, ["reminders.yaml:1:7: 'GMT' is not a time zone: write Europe/London"]),
         ("nation: UK\n", {}, ["reminders.yaml:1:9: 'UK' is not known here: the words here are ENG, WLS, SCT, NIR"]),
         (
