@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from reminders.cli.options import config_option
+from reminders.errors import WrongUse
 
 
 @click.group()
@@ -25,7 +26,11 @@ def init(config: Path) -> None:
 
     settings = read_settings(config, os.environ)
     data = data_folder(settings, config)
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        why = f"the data folder {data} cannot be made ({error.strerror})"
+        raise WrongUse(f"{why}: make it for user {os.getuid()}, or set data to another") from error
     url = database_url(settings, config)
     create(url).close()
     if not settings.secret_key.get_secret_value():

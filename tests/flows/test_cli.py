@@ -85,6 +85,13 @@ def test_the_store_is_made_only_when_asked_for_and_only_once(seed: Path) -> None
     assert typed("db", "upgrade", *config(seed)).out == "The store is up to date; nothing was done.\n"
 
 
+def test_a_data_folder_that_cannot_be_made_is_told(seed: Path) -> None:
+    (seed.parent / "var").write_text("a file where the folder should be")
+    told = typed("db", "init", *config(seed))
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith(f"the data folder {seed.parent / 'var'} cannot be made (File exists): make it for user ")
+
+
 def test_a_damaged_store_is_told_and_exits_with_1(seed: Path) -> None:
     typed("db", "init", *config(seed))
     typed("refresh", *config(seed))
