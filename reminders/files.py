@@ -65,7 +65,9 @@ def read_snapshot(config: Path) -> Snapshot:
 def _read(config: Path) -> Snapshot:
     if not config.is_dir():
         raise BadInput([_no_folder(config)])
-    for _ in os.walk(config / "events", onerror=_fail):
+    if not (config / "events").exists():
+        raise BadInput([_no_folder(config / "events")])  # one level too high or too low would be an empty service
+    for _ in os.walk(config / "events", onerror=_raise):
         pass  # a folder that cannot be listed would look like one without files
     paths = {name: shipped("config") / name for name in SHIPPED_TOO}
     own = [config / name for name in CONFIG if (config / name).is_file()]
@@ -98,9 +100,8 @@ def _no_folder(config: Path) -> Problem:
     return Problem(str(config), 0, 0, "there is no such folder", "name the one that holds events/ with --config")
 
 
-def _fail(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _misnamed(config: Path) -> Iterator[Problem]:

@@ -28,10 +28,12 @@ def nearest(name: str) -> str:
     # Etc/GMT+1 is an hour behind Greenwich, of all things: whoever counts from GMT or UTC is told a place.
     if re.match(r"(GMT|UTC|Z|BST)\b", name.strip().upper()):
         return "Europe/London"
+    if re.fullmatch("[A-Z]{2,5}", name.strip()):  # EST, CET, IST: each means several places
+        return "a place, such as Europe/London"
     zones = sorted(zone for zone in available_timezones() if _NAME.fullmatch(zone) and not zone.startswith("Etc/"))
     folded = {zone.rpartition("/")[2].casefold(): zone for zone in zones} | {zone.casefold(): zone for zone in zones}
     close = get_close_matches(name.strip().replace(" ", "_").casefold(), folded, n=1, cutoff=0.7)
-    return folded[close[0]] if close and name.upper() != "GMT" else "Europe/London"
+    return folded[close[0]] if close else "Europe/London"
 
 
 def midnight(day: date, zone: str) -> datetime:

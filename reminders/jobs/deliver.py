@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError
-from reminders.jobs.service import Book, Service
+from reminders.jobs.service import Book, Service, message_id_of
 from reminders.mail import compose
 from reminders.mail.compose import Letter
 from reminders.mail.envelope import NotStarted, Transport
@@ -171,7 +171,7 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
         return TransportFault(str(error))
 
     try:
-        message_id = row.message_id or message_id_of(service, row)
+        message_id = row.message_id or message_id_of(service.settings, row.notice)
         data = row.body
         if data is None:
             data = await asyncio.to_thread(compose_row, service, claimed, message_id, clock.now())
@@ -264,14 +264,6 @@ def compose_row(service: Service, claimed: Claimed, message_id: str, now: dateti
         parent_ids=claimed.row.parents,
     )
     return compose.compose(claimed.book.templates, letter)
-
-
-def message_id_of(service: Service, row: Row) -> str:
-    """The Message-ID of a row (RFC 5322, 3.6.4): the same however often it is composed for its first attempt.
-
-    Owed again after it was dropped, the row is still the same notice, and nothing of it was ever handed over.
-    """
-    return f"<{row.notice.key[:40]}@{service.sender().list_domain}>"
 
 
 def lease(service: Service) -> timedelta:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reminders.catalogue.events import EventDate, PublishedDate, PublishedEvent
-from reminders.jobs.service import Book, event_url, sender
+from reminders.jobs.service import Book, event_url, message_id_of, sender
 from reminders.mail import compose
 from reminders.mail.compose import Letter
 from reminders.planning import plan
@@ -92,7 +92,7 @@ def letter(settings: Settings, foretold: Foretold, book: Book) -> Letter:
         service=service,
         unsubscribe_url=f"{base}/unsubscribe/example" if base else "",
         event_url=event_url(settings, notice.event),
-        message_id=f"<{notice.key[:40]}@{service.list_domain}>",
+        message_id=message_id_of(settings, notice),
         composed_at=notice.due_at,
         lists=lists(book.configuration.audiences, foretold.subscriber, foretold.event.event, notice.date_kind),
     )

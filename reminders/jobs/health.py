@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from reminders.clock import SystemClock
 from reminders.jobs.refresh import refusal, reminded_until
 from reminders.jobs.service import Service
 from reminders.store import ledger
@@ -34,7 +35,7 @@ def health(service: Service, now: datetime) -> Health:
     """How the service stands at `now`. What a database raises that cannot be read is left to the caller."""
     with service.store.reading() as tx:
         counts = ledger.counts(tx)
-        oldest = ledger.oldest_due(tx, now)
+        oldest = ledger.oldest_due(tx, now, SystemClock().now())
         until = reminded_until(tx)
         refused = refusal(tx)
         published = service.book(tx) is not None

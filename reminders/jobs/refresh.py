@@ -36,6 +36,7 @@ REMINDED_UNTIL = "reminded_until"
 MISSING_DATES = "missing_dates"
 """What the store remembers under a name: when it began, files not accepted, how entries are drawn, how often something
 was published, until when reminders were owed, and which dates the files no longer hold."""
+ABSENCES = (ChangeKind.EVENT_MISSING, ChangeKind.DATE_MISSING)
 RECENTLY = timedelta(days=31)
 """How long after a change somebody whose mail was under way meanwhile can still be owed a correction."""
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -45,8 +46,9 @@ BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 class Refreshed:
     """What a look at the files came to: `changes` is None when they are as they were.
 
-    `withdrawn` are absences that were released, a sentence each without a stop. `owed` and `held` count the mails the
-    changes cause, `entries` the calendar entries drawn anew; `feeds` are the names of the feeds that changed.
+    `withdrawn` are absences that were released, and are no `changes`: a sentence each without a stop. `owed` and `held`
+    count the mails the changes cause, `entries` the calendar entries drawn anew; `feeds` are the names of the feeds
+    that changed.
     """
 
     changes: Changes | None = None
@@ -126,6 +128,8 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         state.put(tx, REFUSED, None)
         state.count(tx, PUBLICATION)
     service.accept(book)
+    if withdrawn:
+        changes = Changes(tuple(each for each in changes if each.kind not in ABSENCES))
     return Refreshed(changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn, tuple(feeds))
 
 
@@ -159,8 +163,10 @@ def _write_events(
     absent = before.keys() - {event.id for event in book.configuration.catalogue.events}
     events.mark_missing(tx, sorted(absent), now)
     return [
-        change.words.replace("is missing from the files and stays published as it is", "is withdrawn")
-        for change in released.of(ChangeKind.EVENT_MISSING, ChangeKind.DATE_MISSING)
+        f"{change.event_id} is withdrawn"
+        if change.date is None
+        else f"{change.event_id}: {change.date[0]} is withdrawn"
+        for change in released.of(*ABSENCES)
     ]
 
 

@@ -19,6 +19,7 @@ from reminders.mail import compose
 from reminders.mail.compose import Service as Sender
 from reminders.mail.compose import Templates
 from reminders.mail.templates import FOLDER
+from reminders.planning.notices import Notice
 from reminders.settings import Settings
 
 if TYPE_CHECKING:
@@ -110,6 +111,14 @@ def sender(settings: Settings) -> Sender:
         list_domain=address.rpartition("@")[2],
         contact=settings.contact,
     )
+
+
+def message_id_of(settings: Settings, notice: Notice) -> str:
+    """The Message-ID of a notice (RFC 5322, 3.6.4): the same however often it is composed for its first attempt.
+
+    Owed again after it was dropped, it is still the same notice, and nothing of it was ever handed over.
+    """
+    return f"<{notice.key[:40]}@{sender(settings).list_domain}>"
 
 
 def event_url(settings: Settings, event: str) -> str:

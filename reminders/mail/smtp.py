@@ -50,7 +50,6 @@ class SmtpTransport:
         user: str = "",
         password: str = "",
         timeout: float = 60.0,
-        local_hostname: str = "",
         ca_file: str = "",
     ) -> None:
         if user and security == "none" and not _is_loopback(host):
@@ -69,7 +68,6 @@ class SmtpTransport:
             port=port,
             username=user or None,
             password=password if user else None,
-            local_hostname=local_hostname or None,
             timeout=timeout,
             use_tls=security == "tls",
             start_tls=security == "starttls",

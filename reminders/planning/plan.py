@@ -7,7 +7,7 @@ before or on the day never beyond the date itself: a deadline's last moment, els
 the end of its first day. A rung that looks back is of use for a week. One that is due when it is of no use any more is
 no rung.
 
-A rung is *ready* once it is due, the date is published as it is, and the person is known. The pass in which that
+A rung is *ready* once it is due, the date is published as it is, and the person follows it. The pass in which that
 happens owes it, or records why not:
 
 - its use ended before the person, the date or this store was there: nothing is recorded, nobody missed anything;
@@ -33,7 +33,7 @@ from reminders.catalogue.dates import When, narrows
 from reminders.catalogue.events import Event, EventDate, Kind, PublishedDate, PublishedEvent, Status, read_fact
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.planning.rules import OnJoin, Rule, rules_about
-from reminders.planning.selections import follows
+from reminders.planning.selections import followed_since, follows
 from reminders.planning.send import due_at
 from reminders.planning.subscribers import Subscriber
 
@@ -85,7 +85,7 @@ def due(
     `epoch` is when this store began. `announced` are those owed a change notice about a date since it is as it is.
     """
     people = sorted(subscribers, key=lambda each: each.id)
-    joined = [each for each in people if since < each.joined_at <= now]
+    joined = [each for each in people if any(since < at <= now for at in each.joined or (each.joined_at,))]
     notices: list[Notice] = []
     for published in sorted(events, key=lambda each: each.event.id):
         for dated in published.dates:
@@ -94,8 +94,9 @@ def due(
                 continue
             everybody = dated.known_at > since or any(since < rung.due_at <= now for rung in ladder)
             for person in people if everybody else joined:
-                if follows(person, published.event, dated.date.kind):
-                    notices += _ready(published.event, dated, ladder, person, since, now, epoch, announced)
+                followed = followed_since(person, published.event, dated.date.kind)
+                if followed is not None:
+                    notices += _ready(published.event, dated, ladder, person, followed, since, now, epoch, announced)
     return notices
 
 
@@ -248,14 +249,15 @@ def _ready(
     dated: PublishedDate,
     ladder: tuple[Rung, ...],
     person: Subscriber,
+    followed: datetime,
     since: datetime,
     now: datetime,
     epoch: datetime,
     announced: Collection[Addressee],
 ) -> Iterator[Notice]:
-    """What becomes of the rungs that are ready for one person in this pass."""
+    """What becomes of the rungs that are ready for one person, who has followed the date since `followed`."""
     chain = [rung for rung in ladder if _fits(rung.rule, person)]
-    there = max(dated.known_at, person.joined_at)
+    there = max(dated.known_at, followed)
     addressee = (person.id, event.id, *dated.date.key)
     for rung, following in zip(chain, [*chain[1:], None], strict=False):  # of an empty chain nothing
         if not since < max(rung.due_at, there) <= now:
@@ -264,9 +266,9 @@ def _ready(
         if expires <= max(epoch, there):
             continue
         reason = None
-        if person.joined_at > max(rung.due_at, dated.known_at, epoch) and rung.rule.on_join is OnJoin.WAIT:
+        if followed > max(rung.due_at, dated.known_at, epoch) and rung.rule.on_join is OnJoin.WAIT:
             reason = Reason.BEFORE_JOINED
-        elif rung.due_at < epoch and dated.known_at <= epoch and person.joined_at <= epoch:
+        elif rung.due_at < epoch and dated.known_at <= epoch and followed <= epoch:
             reason = Reason.BEFORE_EPOCH
         elif expires <= now:
             reason = Reason.SUPERSEDED if expires < rung.useless_at else Reason.EXPIRED

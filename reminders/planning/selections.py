@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
@@ -49,6 +50,13 @@ def matches(selection: Selection, event: Event, date_kind: str) -> bool:
 def follows(subscriber: Subscriber, event: Event, date_kind: str) -> bool:
     """Whether one of the person's audiences follows the date, and the person has not left."""
     return subscriber.left_at is None and any(matches(each, event, date_kind) for each in subscriber.follows)
+
+
+def followed_since(subscriber: Subscriber, event: Event, date_kind: str) -> datetime | None:
+    """Since when (UTC) one of the person's audiences has let them follow the date; None when none does."""
+    joined = subscriber.joined or (subscriber.joined_at,) * len(subscriber.follows)
+    since = (at for each, at in zip(subscriber.follows, joined, strict=True) if matches(each, event, date_kind))
+    return min(since, default=None) if subscriber.left_at is None else None
 
 
 def lists(audiences: Iterable[Audience], subscriber: Subscriber, event: Event, date_kind: str) -> tuple[str, ...]:

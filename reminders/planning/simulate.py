@@ -34,8 +34,9 @@ def simulate(
         if start < instant <= end:
             steps.setdefault(instant, set()).add(id)
     for person in people:
-        if start < person.joined_at <= end:
-            steps.setdefault(person.joined_at, set()).update(known)
+        for at in person.joined or (person.joined_at,):
+            if start < at <= end:
+                steps.setdefault(at, set()).update(known)
     notices: list[Notice] = []
     since = datetime.min.replace(tzinfo=UTC)
     for now in sorted(steps):

@@ -43,7 +43,8 @@ class Subscriber:
     """A person as the store knows them, joined with what the files say they follow.
 
     `audiences` are the ids the files invite them to today; `follows` the selections of those audiences.
-    `joined_at` (UTC) is when they were first known; `left_at` is set for ever once they unsubscribe.
+    `joined_at` (UTC) is when they were first known, `joined` when they came into each of `audiences` (empty: all then);
+    `left_at` is set for ever once they unsubscribe.
     """
 
     id: int
@@ -53,3 +54,4 @@ class Subscriber:
     audiences: tuple[str, ...] = ()
     follows: tuple[Selection, ...] = ()
     left_at: datetime | None = None
+    joined: tuple[datetime, ...] = ()

@@ -109,10 +109,14 @@ def retry(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None
     return _move(tx, ids, batch, ["failed", "uncertain"], "owed", BY_HAND, now)
 
 
-def oldest_due(tx: Connection, now: datetime) -> datetime | None:
-    """Since when the row that waits longest has been due and owed, of those to be sent; None when nothing waits."""
+def oldest_due(tx: Connection, now: datetime, wall_now: datetime) -> datetime | None:
+    """Since when the row that waits longest has been due and owed, of those to be sent; None when nothing waits.
+
+    A row that was refused for now and waits for its next try is left out: one full mailbox is no fault of the service.
+    """
     waits = case((outbox.c.owed_at > outbox.c.due_at, outbox.c.owed_at), else_=outbox.c.due_at)
-    oldest = select(func.min(waits)).where(outbox.c.due_at <= now)
+    free = or_(outbox.c.next_at.is_(None), outbox.c.next_at <= wall_now)
+    oldest = select(func.min(waits)).where(outbox.c.due_at <= now, free)
     found: list[datetime | None] = [tx.execute(oldest.where(part)).scalar_one() for part in (OWED, IN_HAND)]
     return min((each for each in found if each is not None), default=None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, select, update
@@ -40,11 +40,11 @@ def sync(tx: Connection, audiences: Iterable[Audience], token_for: Callable[[int
 def subscribers(tx: Connection, audiences: Iterable[Audience]) -> dict[int, Subscriber]:
     """Everybody who was ever invited, by id, with what the audiences let them follow (nothing when in none)."""
     known = list(audiences)
-    belonging: dict[int, set[str]] = {}
-    for id, audience in tx.execute(select(membership.c.subscriber, membership.c.audience)):
-        belonging.setdefault(id, set()).add(audience)
+    belonging: dict[int, dict[str, datetime]] = {}
+    for id, audience, at in tx.execute(select(membership.c.subscriber, membership.c.audience, membership.c.joined_at)):
+        belonging.setdefault(id, {})[audience] = at
     rows = tx.execute(select(tables.subscriber).order_by(tables.subscriber.c.id))
-    return {row.id: _subscriber(row, known, belonging.get(row.id, set())) for row in rows}
+    return {row.id: _subscriber(row, known, belonging.get(row.id, {})) for row in rows}
 
 
 def subscriber(tx: Connection, id: int, audiences: Iterable[Audience]) -> Subscriber | None:
@@ -52,8 +52,8 @@ def subscriber(tx: Connection, id: int, audiences: Iterable[Audience]) -> Subscr
     row = tx.execute(select(tables.subscriber).where(tables.subscriber.c.id == id)).one_or_none()
     if row is None:
         return None
-    belonging = tx.execute(select(membership.c.audience).where(membership.c.subscriber == id)).scalars()
-    return _subscriber(row, list(audiences), set(belonging))
+    belonging = select(membership.c.audience, membership.c.joined_at).where(membership.c.subscriber == id)
+    return _subscriber(row, list(audiences), {audience: at for audience, at in tx.execute(belonging)})
 
 
 def invited(tx: Connection) -> set[str]:
@@ -68,14 +68,14 @@ def by_token(tx: Connection, token: str) -> Subscriber | None:
     own = tables.subscriber.join(tables.token)
     row = tx.execute(select(tables.subscriber).select_from(own).where(tables.token.c.hash == _hash(token)))
     found = row.one_or_none()
-    return None if found is None else _subscriber(found, [], set())
+    return None if found is None else _subscriber(found, [], {})
 
 
 def by_address(tx: Connection, address: str) -> Subscriber | None:
     """Who has this address, in any case of letters; what they follow is left out."""
     where = tables.subscriber.c.address_key == address_key(address)
     found = tx.execute(select(tables.subscriber).where(where)).one_or_none()
-    return None if found is None else _subscriber(found, [], set())
+    return None if found is None else _subscriber(found, [], {})
 
 
 def leave(tx: Connection, id: int, how: str, now: datetime) -> bool:
@@ -137,7 +137,9 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _subscriber(row: Row[tuple[object, ...]], audiences: Sequence[Audience], belonging: set[str]) -> Subscriber:
+def _subscriber(
+    row: Row[tuple[object, ...]], audiences: Sequence[Audience], belonging: Mapping[str, datetime]
+) -> Subscriber:
     member_of = [audience for audience in audiences if audience.id in belonging]
     return Subscriber(
         id=row.id,
@@ -147,4 +149,5 @@ def _subscriber(row: Row[tuple[object, ...]], audiences: Sequence[Audience], bel
         audiences=tuple(audience.id for audience in member_of),
         follows=tuple(audience.follows for audience in member_of),
         left_at=row.left_at,
+        joined=tuple(belonging[audience.id] for audience in member_of),
     )

@@ -37,7 +37,7 @@ def unfenced() -> None:
 def renamed() -> None:
     """unfenced, and each time a message is composed it gets another Message-ID"""
     unfenced()
-    deliver.message_id_of = lambda service, row: f"<{secrets.token_hex(20)}@example.org>"
+    vars(deliver)["message_id_of"] = lambda settings, notice: f"<{secrets.token_hex(20)}@example.org>"
 
 
 def settled_first() -> None:

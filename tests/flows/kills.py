@@ -135,16 +135,18 @@ def kill_repeatedly(place: Place, sink: Relay, plan: Plan, mails: int, say: Call
         seen = len(steps(place))
         begun = time.monotonic()
         daemon = place.start(plan.program)
-        if early:
-            time.sleep(chance.uniform(0, start_up))
-        elif wait_until_it_sends(place, seen, plan.idle):
-            start_up = time.monotonic() - begun
-            pace = sending / through if through and sending else len(plan.steps) * plan.slow / 2 + 0.02
-            left = max(mails - through, 1)  # a spoilt daemon may have mailed more than there are
-            length = chance.uniform(0, 2 * pace * left / (plan.kills - number))
-            time.sleep(length)
-            sending += length
-        daemon.kill()
+        try:
+            if early:
+                time.sleep(chance.uniform(0, start_up))
+            elif wait_until_it_sends(place, seen, plan.idle):
+                start_up = time.monotonic() - begun
+                pace = sending / through if through and sending else len(plan.steps) * plan.slow / 2 + 0.02
+                left = max(mails - through, 1)  # a spoilt daemon may have mailed more than there are
+                length = chance.uniform(0, 2 * pace * left / (plan.kills - number))
+                time.sleep(length)
+                sending += length
+        finally:
+            daemon.kill()
         met[["start", *steps(place)[seen:]][-1]] += 1
         if (number + 1) % 20 == 0:
             say(f"{number + 1} kills, {through} of {mails} mails through")

@@ -282,7 +282,16 @@ def test_a_day_goes_by_at_the_command_line(tmp_path: Path, clock: FrozenDateTime
 def test_a_problem_with_a_file_that_came_with_the_program_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "config"
     folder.mkdir()
+    (folder / "events").mkdir()
     (folder / "rules.yaml").write_text("kinds: {talk: {label: Talk}}\nrules: []\n")
     told = typed("check", *config(folder))
     assert told.code == 2
     assert told.err.startswith("feeds.yaml (the one that came with this; yours may differ):")
+
+
+def test_a_folder_one_level_too_high_or_too_low_is_no_empty_service(seed: Path) -> None:
+    for folder in (seed.parent, seed / "events"):
+        for command in ("check", "refresh"):
+            told = typed(command, *config(folder), REMINDERS_DATA=str(seed.parent / "var"))
+            assert told.code == 2
+        assert "events: there is no such folder: name the one that holds events/" in typed("check", *config(folder)).err

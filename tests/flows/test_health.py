@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,19 @@ def test_an_event_published_late_does_not_make_its_mail_look_old(walk: Walk) -> 
     walk.refresh("2019-01-31T09:00")
     assert walk.remind("2019-01-31T09:00:01").owed == 2
     assert health(walk.service, utc("2019-01-31T09:01")).ok
+
+
+def test_one_full_mailbox_is_no_fault_of_the_service(walk: Walk) -> None:
+    from reminders.clock import SystemClock
+    from reminders.store.tables import outbox
+
+    walk.at("2018-11-23T09:00")
+    walk.refresh(DUE)
+    walk.remind(DUE)
+    with walk.store.writing() as tx:
+        tx.execute(outbox.update().values(next_at=SystemClock().now() + timedelta(minutes=5)))
+    walk.remind("2019-01-29T11:00")
+    assert health(walk.service, utc("2019-01-29T11:00")).ok
 
 
 def test_a_clock_that_ran_ahead_is_a_fault_until_it_is_caught_up_with(walk: Walk) -> None:

@@ -183,3 +183,31 @@ def test_what_is_published_while_a_pass_owes_reminders_falls_between_no_two_pass
     walk.remind("2019-01-25T09:31")
     expected = [("amina", "course-2w", "2019-02-02"), ("bao", "course-2w", "2019-02-02")]
     assert walk.deliver("2019-01-25T09:31") == expected
+
+
+def two_lists(walk: Walk, first: str, second: str) -> None:
+    """The files invite `first` to courses of level 1, `second` to those of level 2."""
+    text = "audiences:\n"
+    for level, names in ((1, first), (2, second)):
+        members = ", ".join(f"{name}@example.org" for name in names.split())
+        text += f"  level-{level}: {{label: Level {level}, follows: {{levels: {level}}}, members: [{members}]}}\n"
+    walk.write("audiences.yaml", text)
+
+
+@pytest.mark.parametrize("on_join", ["wait", "latest"])
+def test_somebody_known_who_joins_another_list_late_is_treated_as_one_who_is_new(tmp_path: Path, on_join: str) -> None:
+    with Walk(tmp_path) as walk:
+        rules = (walk.config / "rules.yaml").read_text()
+        walk.write("rules.yaml", rules.replace("about: course, send", f"about: course, on_join: {on_join}, send"))
+        walk.events("  - id: talking\n    title: Talking\n    level: 2\n    dates: {course: 2019-02-12}\n")
+        two_lists(walk, "amina", "bao")
+        walk.at("2018-11-23T09:00")
+        assert walk.at(TOLD) == [("bao", "course-2w", "2019-02-12")]
+        two_lists(walk, "amina", "amina bao chloe")
+        sent = walk.at("2019-01-31T09:00")
+        assert sent == (
+            [(name, "course-2w", "2019-02-12") for name in ("amina", "chloe")] if on_join == "latest" else []
+        )
+        reasons = [row.reason for row in walk.rows() if row.notice.rule == "course-2w" and row.state == "dropped"]
+        assert reasons == ([] if on_join == "latest" else ["before-joined", "before-joined"])
+        assert [name for name, _, _ in walk.at("2019-02-09T09:00")] == ["amina", "bao", "chloe"]

@@ -153,6 +153,8 @@ def test_a_released_absence_of_dates_withdraws_those_and_says_which(tmp_path: Pa
         with pytest.raises(Held, match="2 of 3 published dates are missing from the files: talking"):
             walk.refresh(LATER)
         released = walk.refresh(LATER, release=True)
+        assert released.changes is not None
+        assert len(released.changes) == 0
         assert released.withdrawn == ("talking: applications-close is withdrawn", "talking: visit is withdrawn")
         assert _statuses(walk) == {"applications-close": "withdrawn", "course": "planned", "visit": "withdrawn"}
 

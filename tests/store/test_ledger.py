@@ -8,7 +8,7 @@ from reminders.planning.notices import Reason
 from reminders.store import ledger
 from reminders.store.engine import Store, check
 from reminders.store.tables import STATES, outbox
-from tests.store.builders import NOW, begin, claim, invite, look, owe, recover, reminder, send, settle, story
+from tests.store.builders import NOW, WALL, begin, claim, invite, look, owe, recover, reminder, send, settle, story
 
 
 def test_every_state_is_counted(store: Store) -> None:
@@ -85,25 +85,25 @@ def test_an_operator_retries_what_failed_or_is_in_doubt_as_the_same_bytes(store:
 def test_health_knows_since_when_mail_is_waiting(store: Store) -> None:
     people = invite(store, 3)
     with store.reading() as tx:
-        assert ledger.oldest_due(tx, NOW) is None
+        assert ledger.oldest_due(tx, NOW, WALL) is None
     early = NOW - timedelta(hours=4)
     owe(store, *(reminder(person, due_at=NOW - timedelta(hours=person)) for person in people), now=early)
     owe(store, reminder(rule="later", due_at=NOW + timedelta(hours=1)))
     with store.reading() as tx:
-        assert ledger.oldest_due(tx, NOW) == NOW - timedelta(hours=3)
+        assert ledger.oldest_due(tx, NOW, WALL) == NOW - timedelta(hours=3)
     owners = ["w1", "w2", "w3"]
     rows = [claim(store, owner) for owner in owners]
     with store.reading() as tx:
-        assert ledger.oldest_due(tx, NOW) == NOW - timedelta(hours=3)  # in hand is not sent
+        assert ledger.oldest_due(tx, NOW, WALL) == NOW - timedelta(hours=3)  # in hand is not sent
     for row, owner in zip(rows, owners, strict=True):
         assert begin(store, row, owner)
         settle(store, row, "sent", owner)
     with store.reading() as tx:
-        assert ledger.oldest_due(tx, NOW) is None
-        assert ledger.oldest_due(tx, NOW + timedelta(hours=1)) == NOW + timedelta(hours=1)
+        assert ledger.oldest_due(tx, NOW, WALL) is None
+        assert ledger.oldest_due(tx, NOW + timedelta(hours=1), WALL) == NOW + timedelta(hours=1)
     owe(store, reminder(rule="published-late", due_at=NOW - timedelta(days=9)))
     with store.reading() as tx:
-        assert ledger.oldest_due(tx, NOW) == NOW
+        assert ledger.oldest_due(tx, NOW, WALL) == NOW
 
 
 def test_a_ledger_that_contradicts_itself_is_reported(store: Store, url: str) -> None:

@@ -40,6 +40,7 @@ def test_a_person_follows_what_their_audiences_follow(store: Store) -> None:
         joined_at=EPOCH,
         audiences=("all", "level-2"),
         follows=(Selection(), LEVEL_2),
+        joined=(EPOCH, EPOCH),
     )
     assert found["ben@example.org"].follows == (Selection(),)
     with store.reading() as tx:
