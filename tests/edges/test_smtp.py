@@ -29,7 +29,7 @@ async def no() -> bool:
 
 
 def transport(server: Server, **settings: Any) -> SmtpTransport:
-    usual: dict[str, Any] = {"security": "none", "timeout": 5.0, "local_hostname": "here.example.org"}
+    usual: dict[str, Any] = {"security": "none", "timeout": 5.0}
     return SmtpTransport("127.0.0.1", server.port, **(usual | settings))
 
 
