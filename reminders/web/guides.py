@@ -8,8 +8,13 @@ iPhones.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import quote, urlsplit
+
+from reminders.feed.selection import Feed
+from reminders.feed.style import Cancelled, Shape
 
 GOOGLE = "https://calendar.google.com/calendar/r/settings/addbyurl"
 OUTLOOK = "https://outlook.live.com/calendar/0/addfromweb"
@@ -41,13 +46,16 @@ def webcal(address: str) -> str:
     return "webcal" + address[address.index("://") :]
 
 
-def guides(address: str, title: str) -> tuple[Guide, ...]:
-    """The guides for the calendar at `address` (http or https), named `title`; the commonest programs first."""
+def guides(address: str, feed: Feed) -> tuple[Guide, ...]:
+    """The guides for the feed found at `address` (http or https); the commonest programs first."""
+    title = feed.title
     ours = f"“{title}”"
     file = urlsplit(address).path.rpartition("/")[2].removesuffix(".ics")
-    struck = "It stays, with CANCELLED before its title and struck through."
     marked = "It stays, with CANCELLED before its title."
+    hidden, struck = "Google takes it out of sight.", "It stays, with CANCELLED before its title and struck through."
     unsure = "If it stays in sight, its title begins with CANCELLED."
+    if feed.style.cancelled is Cancelled.KEEP_CONFIRMED:
+        hidden = struck = unsure = marked
     where = f"url={quote(address, safe='')}&name={quote(title, safe='')}"
     return (
         Guide(
@@ -63,7 +71,7 @@ def guides(address: str, title: str) -> tuple[Guide, ...]:
             ),
             looks="Every 8 to 24 hours, sometimes more seldom, and nobody can make it look sooner.",
             alarms="Google ignores them. You can set your own for the calendar, in Google Calendar’s settings.",
-            cancelled="Google takes it out of sight.",
+            cancelled=hidden,
             called=f"{ours}. You can rename it in its settings.",
         ),
         Guide(
@@ -166,7 +174,41 @@ def guides(address: str, title: str) -> tuple[Guide, ...]:
                 "Do not choose “import”: that copies the dates once, and they never change.",
             ),
             looks="Some every hour, some every week; look for “refresh” in its settings. We ask for every 6 hours.",
-            cancelled="It stays, with CANCELLED before its title, unless the program hides what is cancelled.",
+            cancelled=unsure,
             called=f"Most take {ours}, some “{file}”.",
         ),
     )
+
+
+def promises(feed: Feed) -> Iterator[str]:
+    """What the feed shows in every program, a sentence each."""
+    style = feed.style
+    if style.tasks:
+        yield "Deadlines are tasks: Thunderbird shows them in its list; Google, Outlook and iPhones show none."
+    else:
+        yield {
+            Shape.BLOCK: "A deadline ends at its hour, and its title says the hour.",
+            Shape.ALL_DAY: "A deadline takes its whole day, and its title says the hour.",
+            Shape.INSTANT: "A deadline stands at its hour without any length. Some programs do not show that.",
+        }[style.shape]
+    if feed.tentative:
+        yield "What is only known to a month, season or year is shown across it, marked “date to be confirmed”."
+    else:
+        yield "What is only known to a month, season or year is left out until its day is known."
+    yield "What was postponed keeps its old place, with POSTPONED before its title, until a new date is known."
+    if style.alarms:
+        yield f"It has alarms, {alarm_words(style.alarms)}. Each guide above says whether that program heeds them."
+    else:
+        yield "It has no alarms."
+    yield "It marks none of your time as busy."
+
+
+def alarm_words(alarms: tuple[timedelta, ...]) -> str:
+    """Alarms in words, such as "1 week and 2 hours before"."""
+    told = []
+    for before in alarms:
+        units = (("week", 10_080), ("day", 1_440), ("hour", 60), ("minute", 1))
+        minutes = before // timedelta(minutes=1)
+        unit, length = next(each for each in units if not minutes % each[1])
+        told.append(f"{minutes // length} {unit}{'s' if minutes > length else ''}")
+    return f"{', '.join(told[:-1])}{' and ' if told[1:] else ''}{told[-1]} before"

@@ -21,10 +21,10 @@ def links(entry: Entry, details: str) -> Mapping[str, str]:
     That is what is cancelled, postponed, or not certain to the day; and what repeats, because not every program can be
     told so by a link. `details` is the text of the copy.
     """
-    shown = Event.from_ical(entry.text)
+    shown, *more = Event.from_ical(entry.text, multiple=True)
     if not isinstance(shown, Event):
         raise ValueError(f"the entry {entry.uid} is no event")
-    if shown["STATUS"] != "CONFIRMED" or "RRULE" in shown or "RECURRENCE-ID" in shown:
+    if more or shown["STATUS"] != "CONFIRMED" or "RRULE" in shown:
         return {}
     begins, ends = shown.start, shown.end
     title, place = str(shown["SUMMARY"]), str(shown.get("LOCATION", ""))

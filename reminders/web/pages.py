@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import jinja2
 from starlette.exceptions import HTTPException
@@ -20,7 +19,7 @@ from reminders.catalogue.events import Kind, PublishedEvent, Status
 from reminders.catalogue.spellings import MONTHS
 from reminders.clock import Clock
 from reminders.planning.subscribers import Selection
-from reminders.web import guides, once, qr
+from reminders.web import guides, offers, once, qr
 from reminders.web.listing import Line, Listing, arrange, lines_of, time_left
 from reminders.web.ready import answer
 from reminders.web.site import Shown, Site
@@ -34,21 +33,6 @@ SAID = {
     413: ("Too much", "More was sent than this page can take."),
     500: ("Something went wrong", "Please try again later."),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A calendar to subscribe to. `feed` is its address below the site's, `query` asks for its subscribe page."""
-
-    title: str
-    description: str
-    feed: str
-    query: Mapping[str, str]
-
-    @property
-    def page(self) -> str:
-        """The address of its subscribe page, below the site's."""
-        return f"/calendars?{urlencode(self.query)}"
 
 
 class Pages:
@@ -115,7 +99,7 @@ class Pages:
             event=published.event,
             lines=lines,
             now=now,
-            offer=_event_offer(published.event.id, shown),
+            offer=offers.of_event(published.event.id, shown),
             copies=[(line, ways) for line in lines if (ways := _copies(line, shown, page, now))],
         )
 
@@ -123,23 +107,22 @@ class Pages:
         """The feeds; or, with a query that names one calendar, how to subscribe to it in the usual programs."""
         shown = await self.site.shown()
         root = self._root(request)
-        asked = request.query_params
-        offer = None
-        if "feed" in asked:
-            offer = next((each for each in _feed_offers(shown) if each.query["feed"] == asked["feed"]), None)
-        elif "event" in asked:
-            offer = _event_offer(asked["event"], shown)
-        else:
-            return self.render("calendars.html.j2", request, root=root, offers=_feed_offers(shown))
+        asked = [each for each in request.query_params.multi_items() if each[0] in offers.ASKED and each[1]]
+        if not asked:
+            return self.render("calendars.html.j2", request, root=root, offers=offers.declared(shown))
+        offer = offers.find(asked, shown)
         if offer is None:
             raise HTTPException(404)
+        address = root + offer.path
         return self.render(
             "calendar.html.j2",
             request,
             offer=offer,
-            root=root,
-            webcal=guides.webcal(root + offer.feed),
-            guides=guides.guides(root + offer.feed, offer.title),
+            address=address,
+            webcal=guides.webcal(address),
+            guides=guides.guides(address, offer.feed),
+            options=offers.options(offer),
+            promises=guides.promises(offer.feed),
             code=qr.draw(root + offer.page),
         )
 
@@ -162,8 +145,15 @@ class Pages:
         }
         now = self.clock.now()
         listing: Listing = arrange(shelf.published, shelf.kinds, _selection(chosen), now)
-        offers = _feed_offers(shown)
-        return self.render(template, request, listing=listing, choices=choices, chosen=chosen, offers=offers, now=now)
+        return self.render(
+            template,
+            request,
+            listing=listing,
+            choices=choices,
+            chosen=chosen,
+            offers=offers.like(list(chosen.items()), shown),
+            now=now,
+        )
 
     def _root(self, request: Request) -> str:
         """Where the site is seen from outside, without a slash at its end."""
@@ -181,21 +171,6 @@ class EventCalendar:
         if ready is None:
             raise HTTPException(404)
         await answer(ready, scope, send)
-
-
-def _feed_offers(shown: Shown) -> list[Offer]:
-    return [
-        Offer(feed.title, feed.description, f"/feeds/{feed.name}.ics", {"feed": feed.name})
-        for feed in shown.shelf.feeds
-    ]
-
-
-def _event_offer(id: str, shown: Shown) -> Offer | None:
-    """The calendar of one event; None when nothing of it can be put into a calendar."""
-    published = shown.shelf.published.get(id)
-    if published is None or not shown.by_event.get(id):
-        return None
-    return Offer(published.event.title, "The dates of this event alone.", f"/events/{id}.ics", {"event": id})
 
 
 def _copies(line: Line, shown: Shown, details: str, now: datetime) -> Mapping[str, str]:

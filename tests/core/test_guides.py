@@ -10,8 +10,10 @@ import segno
 
 from reminders.catalogue.events import EventDate
 from reminders.feed import entry
+from reminders.feed.selection import Feed
+from reminders.feed.style import Cancelled, Shape, Style, read_alarm
 from reminders.web import once, qr
-from reminders.web.guides import Guide, guides, webcal
+from reminders.web.guides import Guide, guides, promises, webcal
 from tests.builders import CLOSING, COURSE, EPOCH, date, event
 
 ADDRESSES = [
@@ -24,7 +26,7 @@ PROGRAMS = ["google", "apple", "outlook", "outlook-classic", "thunderbird", "gno
 
 
 def by_id(address: str, title: str) -> Mapping[str, Guide]:
-    return {each.id: each for each in guides(address, title)}
+    return {each.id: each for each in guides(address, Feed("leadership", title))}
 
 
 def asked(link: str) -> dict[str, str]:
@@ -62,7 +64,7 @@ def test_webcal_keeps_all_of_an_address_but_its_scheme_and_is_never_the_form_iph
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_guide_answers_what_people_ask_and_its_links_belong_to_a_step(address: str) -> None:
-    for each in guides(address, "Leadership learning"):
+    for each in guides(address, Feed("leadership", "Leadership learning")):
         assert each.looks
         assert each.cancelled
         assert each.called
@@ -145,3 +147,32 @@ def test_the_code_has_white_around_it_and_no_style_that_the_policy_forbids() -> 
     assert 'fill="#fff"' in drawn
     assert "style" not in drawn
     assert "http" not in drawn
+
+
+def test_an_address_that_no_code_can_hold_has_none() -> None:
+    assert qr.draw(f"https://dates.example.org/{'x' * 2305}")
+    assert qr.draw(f"https://dates.example.org/{'x' * 2306}") == ""
+
+
+@pytest.mark.parametrize(
+    ("alarms", "words"),
+    [
+        ("1d", "1 day before"),
+        ("1w,2h", "1 week and 2 hours before"),
+        ("3d,1d,30m", "3 days, 1 day and 30 minutes before"),
+    ],
+)
+def test_alarms_are_told_in_words(alarms: str, words: str) -> None:
+    style = Style(alarms=tuple(filter(None, map(read_alarm, alarms.split(",")))))
+    assert any(f"alarms, {words}." in each for each in promises(Feed("x", "X", style=style)))
+
+
+def test_each_way_of_showing_deadlines_is_told_apart() -> None:
+    styles = [*(Style(shape=shape) for shape in Shape), Style(tasks=True)]
+    assert len({next(promises(Feed("x", "X", style=style))) for style in styles}) == 4
+
+
+def test_dates_that_are_kept_for_google_are_not_said_to_be_hidden() -> None:
+    kept = Feed("x", "X", style=Style(cancelled=Cancelled.KEEP_CONFIRMED))
+    assert "out of sight" in guides(ADDRESSES[0], Feed("x", "X"))[0].cancelled
+    assert {each.cancelled for each in guides(ADDRESSES[0], kept)} == {"It stays, with CANCELLED before its title."}

@@ -19,7 +19,7 @@ GONE = "Lk2mXw8PzQ4rTn6VbYc1HdJfGsAe9uRo"
 """The token of somebody who left."""
 EVENT = "/events/leadership-fellows-2019"
 SUBSCRIBE = "/calendars?feed=leadership"
-PAGES = ["/", "/past", "/calendars", SUBSCRIBE, EVENT, "/events/statuses", "/calendars?event=statuses"]
+PAGES = ["/", "/?level=2", "/past", "/calendars", SUBSCRIBE, EVENT, "/events/statuses", "/calendars?event=statuses"]
 PAGES += [f"/unsubscribe/{TOKEN}", f"/unsubscribe/{GONE}", "/letters/", "letter", "/nothing"]
 """One of each; "letter" is the first that is listed."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -340,7 +340,7 @@ def test_a_subscribe_page_has_the_address_to_copy_and_a_way_for_every_program(si
     )
     assert f"https://outlook.live.com/{outlook}" in page.followed
     assert f"https://outlook.office.com/{outlook}" in page.followed
-    assert page.tags.count("details") == 8
+    assert page.tags.count("details") == 9  # eight programs, and how to show it otherwise
     assert "may not reach Google Calendar in time; the reminder mails do" in page.text
     assert "svg" in page.tags
     assert site.get(address.removeprefix(PUBLIC)).status_code == 200
@@ -354,9 +354,72 @@ def test_an_event_has_a_subscribe_page_of_its_own(site: httpx2.Client) -> None:
     assert "Leadership and Management Fellows, August 2019" in page.text
 
 
-@pytest.mark.parametrize("query", ["feed=nothing", "event=nothing", "feed=", "event=", "event=mary-seacole-programme"])
+@pytest.mark.parametrize(
+    "query",
+    ["feed=nothing", "event=nothing", "event=mary-seacole-programme", "level=9", "level=2&kind=nothing", "level=two"],
+)
 def test_a_calendar_that_is_not_there_has_no_subscribe_page(site: httpx2.Client, query: str) -> None:
     assert site.get(f"/calendars?{query}").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["feed=", "event=", "level=&kind=&category=", "utm_source=mail"])
+def test_a_question_for_nothing_is_answered_with_all_calendars(site: httpx2.Client, query: str) -> None:
+    assert site.get(f"/calendars?{query}").text == site.get("/calendars").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "address", "title"),
+    [
+        ("level=2", "/feeds/all.ics?level=2", "Deadline reminders: Level 2"),
+        (
+            "kind=applications-close&level=",
+            "/feeds/all.ics?kind=applications-close",
+            "Deadline reminders: Applications close",
+        ),
+        ("level=2&kind=course", "/feeds/all.ics?kind=course&level=2", "Deadline reminders: Level 2, Course"),
+        ("level=2&level=3", "/feeds/all.ics?level=2&level=3", "Deadline reminders: Level 2, Level 3"),
+        ("feed=all", "/feeds/all.ics", "Deadline reminders"),
+        ("feed=courses&alarms=1d,2h", "/feeds/courses.ics?alarms=1d,2h", "Leadership courses"),
+        ("alarms=1d", "/feeds/all.ics?alarms=1d", "Deadline reminders"),
+    ],
+)
+def test_any_selection_has_a_subscribe_page(site: httpx2.Client, asked: str, address: str, title: str) -> None:
+    page = read(site, f"/calendars?{asked}")
+    assert ("value", PUBLIC + address) in page.attributes
+    assert f"Subscribe to {title}" in page.text
+    assert f"webcal://dates.example.org{address}" in page.followed
+    calendar = site.get(address)
+    assert f"X-WR-CALNAME:{title}".replace(",", "\\,") in calendar.text.splitlines()
+
+
+def test_a_narrowed_list_leads_to_the_calendar_of_exactly_what_it_shows(site: httpx2.Client) -> None:
+    page = read(site, "/?level=2&kind=course")
+    assert "/calendars?kind=course&level=2" in page.followed
+    assert 'type="text/calendar"' in site.get("/?level=2").text
+    assert "/feeds/all.ics?level=2" in read(site, "/?level=2").fetched
+    listed, feed = site.get("/?level=2&kind=course").text, site.get("/feeds/all.ics?kind=course&level=2").text
+    titles = {html.unescape(each) for each in re.findall(r'date__title"><a[^>]+>([^<]+)', listed)}
+    assert {each.removeprefix("SUMMARY:Course: ") for each in feed.splitlines() if "SUMMARY" in each} == titles
+    assert "Subscribe to exactly" not in site.get("/").text
+
+
+def test_a_list_of_what_no_calendar_can_show_offers_none(site: httpx2.Client) -> None:
+    assert "/calendars?level=" not in site.get("/?level=4").text
+
+
+def test_how_a_calendar_shows_its_dates_can_be_chosen(site: httpx2.Client) -> None:
+    page = site.get("/calendars?level=2&shape=all-day&alarms=3d").text
+    assert '<option value="all-day" selected>' in page
+    assert '<option value="3d" selected>3 days before</option>' in page
+    assert '<input type="hidden" name="level" value="2">' in page
+    assert "A deadline takes its whole day" in page
+    assert "It has alarms, 3 days before." in page
+    chosen = site.get("/calendars?level=2&alarms=none&shape=block&cancelled=keep-confirmed&tentative=no").text
+    assert f"{PUBLIC}/feeds/all.ics?cancelled=keep-confirmed&amp;level=2&amp;tentative=no" in chosen
+    assert "Google takes it out of sight" not in chosen
+    assert "is left out until its day is known" in chosen
+    assert 'name="tentative"' not in site.get("/calendars?feed=deadlines").text
+    assert "Show it otherwise" not in site.get("/calendars?event=tanzania-visit-2019").text
 
 
 def test_pages_tell_programs_which_calendars_show_the_same(site: httpx2.Client) -> None:
