@@ -22,13 +22,13 @@ _ALARMS = {
     "1d,2h": "1 day and 2 hours before",
 }
 _SHAPES = {
-    Shape.BLOCK: "Half an hour that ends at the deadline",
+    Shape.BLOCK: "The half hour before it",
     Shape.ALL_DAY: "Its whole day",
-    Shape.INSTANT: "A moment without length",
+    Shape.INSTANT: "A moment",
 }
 _CANCELLED = {
-    Cancelled.MARK: "Marked as cancelled; Google hides them",
-    Cancelled.KEEP_CONFIRMED: "Kept in sight, also by Google",
+    Cancelled.MARK: "Marked; Google hides them",
+    Cancelled.KEEP_CONFIRMED: "Marked, hidden nowhere",
 }
 
 

@@ -19,9 +19,11 @@ GONE = "Lk2mXw8PzQ4rTn6VbYc1HdJfGsAe9uRo"
 """The token of somebody who left."""
 EVENT = "/events/leadership-fellows-2019"
 SUBSCRIBE = "/calendars?feed=leadership"
-PAGES = ["/", "/?level=2", "/past", "/calendars", SUBSCRIBE, EVENT, "/events/statuses", "/calendars?event=statuses"]
-PAGES += [f"/unsubscribe/{TOKEN}", f"/unsubscribe/{GONE}", "/letters/", "letter", "/nothing"]
+PAGES = ["/", "/past", "/calendars", SUBSCRIBE, EVENT, "/events/statuses"]
+PAGES += [f"/unsubscribe/{TOKEN}", "/letters/", "letter", "/nothing"]
 """One of each; "letter" is the first that is listed."""
+VARIANTS = ["/?level=2", "/?level=4&kind=visit", "/calendars?event=statuses", f"/unsubscribe/{GONE}"]
+"""The same pages with other things on them."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     *("--disable-gpu", "--disable-quic", "--no-first-run"),

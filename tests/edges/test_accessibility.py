@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx2
 import pytest
 
-from tests.edges.browser import PAGES, SUBSCRIBE, opened, without
+from tests.edges.browser import PAGES, SUBSCRIBE, VARIANTS, opened, without
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -41,7 +41,7 @@ def axe() -> str:
 LOOKS: list[tuple[int, Literal["light", "dark"]]] = [(360, "light"), (360, "dark"), (1280, "dark"), (1280, "light")]
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, *VARIANTS])
 def test_axe_finds_no_violation_on_a_small_or_large_screen_light_or_dark(
     browser: Browser, address: str, path: str
 ) -> None:
@@ -93,7 +93,7 @@ def validate(*files: Path) -> list[dict[str, Any]]:
 def test_vnu_finds_no_error_and_warns_of_nothing(address: str, tmp_path: Path) -> None:
     with httpx2.Client(base_url=address, trust_env=False) as client:
         letter = client.get("/letters/").text.partition('.eml">')[0].rpartition('href="')[2] + ".eml"
-        pages = [letter if path == "letter" else path for path in PAGES]
+        pages = [letter if path == "letter" else path for path in [*PAGES, *VARIANTS]]
         files = [*((path, "html") for path in pages), *((path, "css") for path in SHEETS)]
         for place, (path, kind) in enumerate(files):
             (tmp_path / f"{place:02}.{kind}").write_bytes(client.get(path).content)
