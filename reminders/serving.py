@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +17,7 @@ from starlette.types import ASGIApp
 
 from reminders.clock import Clock
 from reminders.errors import WrongUse
+from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
 from reminders.jobs.health import health
@@ -75,6 +78,22 @@ class StoreReader:
     def fetched(self, fetches: Iterable[Fetch]) -> None:
         with self.service.store.writing() as tx:
             feeds.fetched(tx, [(each.personal, each.client, each.at, each.seen_at) for each in fetches])
+
+    def personal_feeds(self, subscriber: int) -> list[PersonalFeed]:
+        with self.service.store.reading() as tx:
+            return feeds.of(tx, subscriber)
+
+    def issue(self, subscriber: int, label: str, shows: str) -> str:
+        token = secrets.token_urlsafe(24)
+        with self.service.store.writing(alone=events.TURN) as tx:
+            feeds.issue(tx, subscriber, sha256(token.encode()).hexdigest(), label, shows, self.clock.now())
+            events.count_publication(tx, self.clock.now())
+        return token
+
+    def revoke(self, subscriber: int, feed: str) -> None:
+        with self.service.store.writing(alone=events.TURN) as tx:
+            if feed.isdecimal() and feeds.revoke(tx, subscriber, int(feed[:18]), self.clock.now()):
+                events.count_publication(tx, self.clock.now())
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         with self.service.store.reading() as tx:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date as Day
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
 
 import httpx2
 import uvicorn
@@ -21,9 +24,10 @@ from reminders.catalogue.parse import parse_events
 from reminders.clock import FixedClock
 from reminders.feed import calendar, entry
 from reminders.feed.entry import Entry
+from reminders.feed.personal import MOST, PersonalFeed, TooMany
 from reminders.feed.selection import Feed, parse_feeds
 from reminders.planning.rules import parse_rules
-from reminders.planning.subscribers import Subscriber
+from reminders.planning.subscribers import Selection, Subscriber
 from reminders.web import app
 from reminders.web.reading import Edition, Fetch, Personal, Shelf
 from tests.builders import EPOCH, published, subscriber
@@ -67,6 +71,8 @@ class Memory:
         self.stuck = threading.Event()
         self.stuck.set()
         self.fetches: list[Fetch] = []
+        self.own: list[PersonalFeed] = []
+        self.tokens: dict[int, str] = {}
         self._shelf = Shelf(0, {}, {}, {}, kinds(), feeds(), CHECKED)
         self.publish(seed() if events is None else events)
 
@@ -94,6 +100,13 @@ class Memory:
         personal = dict(old.personal)
         self._shelf = Shelf(old.publication + 1, shown, entries, stamps, old.kinds, old.feeds, CHECKED, now, personal)
 
+    def spoil(self) -> None:
+        """Publish entries that cannot be encoded, under new stamps."""
+        old = self._shelf
+        entries = {uid: replace(each, text=f"{each.text}\ud800") for uid, each in old.entries.items()}
+        stamps = {name: replace(each, digest="spoilt") for name, each in old.stamps.items()}
+        self._shelf = replace(old, publication=old.publication + 1, entries=entries, stamps=stamps)
+
     def give(self, token: str, personal: Personal) -> None:
         """Let whoever has this token see a personal feed."""
         personals = {**self._shelf.personal, sha256(token.encode()).hexdigest(): personal}
@@ -115,6 +128,28 @@ class Memory:
     def fetched(self, fetches: Iterable[Fetch]) -> None:
         self._fail()
         self.fetches += fetches
+
+    def personal_feeds(self, subscriber: int) -> list[PersonalFeed]:
+        self._fail()
+        return [each for each in self.own if each.subscriber == subscriber]
+
+    def issue(self, subscriber: int, label: str, shows: str) -> str:
+        self._fail()
+        if len(self.own) >= MOST:
+            raise TooMany
+        token = token_urlsafe(24)
+        self.own.append(PersonalFeed(len(self.own) + 1, subscriber, label, shows, EPOCH))
+        self.give(token, Personal(len(self.own), shows, (Selection(),)))
+        self.tokens[len(self.own)] = token
+        return token
+
+    def revoke(self, subscriber: int, feed: str) -> None:
+        self._fail()
+        for each in self.own:
+            if str(each.id) == feed and each.subscriber == subscriber:
+                self.own.remove(each)
+                self.take_back(self.tokens[each.id])
+                return
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         self._fail()
@@ -176,6 +211,30 @@ def visit(
             memory.stuck.set()
             server.should_exit = True
             thread.join()
+
+
+def ask(paths: Iterable[str]) -> set[tuple[tuple[str, object], ...]]:
+    """The different answers of the application itself, without a network, to GETs of these paths."""
+    seen: set[tuple[tuple[str, object], ...]] = set()
+
+    async def scenario() -> None:
+        site = app.create(Memory(), FixedClock(EPOCH), name="Deadline reminders", templates=[TEMPLATES])
+        answer: list[tuple[str, object]] = []
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            answer.extend((name, str(message[name])) for name in ("status", "headers", "body") if name in message)
+
+        async def receive() -> MutableMapping[str, Any]:
+            raise AssertionError("nothing of a GET is read")
+
+        for path in paths:
+            answer.clear()
+            scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+            await site(scope, receive, send)
+            seen.add(tuple(answer))
+
+    asyncio.run(scenario())
+    return seen
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:
