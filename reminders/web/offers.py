@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 from reminders.feed import query
+from reminders.feed.personal import ALL
 from reminders.feed.selection import Feed
 from reminders.feed.style import Cancelled, Shape, write_alarm
 from reminders.web.guides import alarm_words
-from reminders.web.site import ALL, Shown
+from reminders.web.site import Shown
 
 OPTIONS = ("alarms", "shape", "cancelled", "tentative")
 ASKED = ("feed", *query.SELECTING, *OPTIONS, "tasks")

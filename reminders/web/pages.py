@@ -123,7 +123,7 @@ class Pages:
             guides=guides.guides(address, offer.feed),
             options=offers.options(offer),
             promises=guides.promises(offer.feed),
-            code=qr.draw(root + offer.page),
+            code=qr.drawn(root + offer.page),
         )
 
     async def failed(self, request: Request, error: Exception) -> Response:

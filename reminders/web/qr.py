@@ -11,7 +11,6 @@ QUIET_ZONE = 4
 """Modules of white around the code (ISO/IEC 18004): without them a camera loses it on a dark page."""
 
 
-@lru_cache(maxsize=256)
 def draw(address: str) -> Markup:
     """The QR code of an address as an ``<svg>`` to be put into a page, dark on white whatever the page's colours.
 
@@ -23,3 +22,7 @@ def draw(address: str) -> Markup:
     except segno.DataOverflowError:
         return Markup()
     return Markup(code.svg_inline(border=QUIET_ZONE, dark="#000", light="#fff", omitsize=True))  # noqa: S704 - drawn, not typed
+
+
+drawn = lru_cache(maxsize=256)(draw)
+"""The same, drawn once: not for addresses that are a secret, which nothing shall remember."""

@@ -20,10 +20,10 @@ GONE = "Lk2mXw8PzQ4rTn6VbYc1HdJfGsAe9uRo"
 EVENT = "/events/leadership-fellows-2019"
 SUBSCRIBE = "/calendars?feed=leadership"
 PAGES = ["/", "/past", "/calendars", SUBSCRIBE, EVENT, "/events/statuses"]
-PAGES += [f"/unsubscribe/{TOKEN}", "/letters/", "letter", "/nothing"]
+PAGES += [f"/unsubscribe/{TOKEN}", f"/you/{TOKEN}", "/letters/", "letter", "/nothing"]
 """One of each; "letter" is the first that is listed."""
-VARIANTS = ["/?level=2", "/?level=4&kind=visit", "/calendars?event=statuses", f"/unsubscribe/{GONE}"]
-"""The same pages with other things on them."""
+VARIANTS = ["/?level=2", "/?level=4&kind=visit", "/calendars?event=statuses", f"/unsubscribe/{GONE}", "made"]
+"""The same pages with other things on them; "made" is a calendar of one's own that was made just now."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     *("--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -56,7 +56,9 @@ def opened(browser: Browser, address: str, path: str, *, width: int = 1280, **op
             path = str(listed.locator("main a").first.get_attribute("href"))
     context = browser.new_context(viewport={"width": width, "height": 900}, **options)
     page = context.new_page()
-    page.goto(address + path)
+    page.goto(address + (f"/you/{TOKEN}" if path == "made" else path))
+    if path == "made":
+        page.get_by_role("button", name="Make an address").click()
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
     try:
         yield page

@@ -67,5 +67,6 @@ def address(outbox: Path) -> Iterator[str]:
     ]
     left = subscriber(2, "left@example.org", left_at=EPOCH)
     memory = Memory([*seed(), *made], people={TOKEN: subscriber(), GONE: left})
+    memory.issue(1, "Phone", "mine")
     with visit(memory, now=utc("2018-11-23T09:00"), public_url="", letters=outbox) as client:
         yield str(client.base_url).rstrip("/")

@@ -178,7 +178,7 @@ def test_a_camera_reads_the_code_and_comes_to_this_page(browser: Browser, addres
         assert read.text == address + SUBSCRIBE
         page.goto(read.text)
         assert page.get_by_role("heading", level=1).inner_text() == "Subscribe to Leadership learning"
-        assert page.get_by_role("img", name="QR code of this page").is_visible()
+        assert page.get_by_role("img", name="QR code").is_visible()
 
 
 SMALL = """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary, code")]
