@@ -51,12 +51,13 @@ TOO_WIDE = """width => [...document.querySelectorAll("body *")]
     .map(each => each.outerHTML.slice(0, 100))"""
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("path", [*PAGES, "/events/past"])
-def test_nothing_has_to_be_scrolled_sideways(browser: Browser, address: str, path: str, width: int) -> None:
-    with opened(browser, address, path, width=width) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(TOO_WIDE, width) == []
+def test_nothing_has_to_be_scrolled_sideways(browser: Browser, address: str, path: str) -> None:
+    with opened(browser, address, path) as page:
+        for width in (1280, 390, 320):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(TOO_WIDE, width) == []
 
 
 OUTLINE = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map(each => +each.tagName[1])"""
@@ -191,12 +192,11 @@ SMALL = """() => [...document.querySelectorAll("a[href], button, input:not([type
 
 
 @EVERY_PAGE
-@pytest.mark.parametrize("width", [360, 1280])
-def test_whatever_is_to_be_tapped_is_large_enough_for_a_thumb(
-    browser: Browser, address: str, path: str, width: int
-) -> None:
-    with opened(browser, address, path, width=width) as page:
-        assert page.evaluate(SMALL) == []
+def test_whatever_is_to_be_tapped_is_large_enough_for_a_thumb(browser: Browser, address: str, path: str) -> None:
+    with opened(browser, address, path) as page:
+        for width in (1280, 360):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(SMALL) == []
 
 
 def test_a_whole_card_of_the_list_leads_to_its_event(browser: Browser, address: str) -> None:
