@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -19,7 +19,7 @@ from reminders.jobs.refresh import PUBLICATION
 from reminders.jobs.service import Service
 from reminders.planning.subscribers import Subscriber
 from reminders.store import events, people, state
-from reminders.web import app
+from reminders.web import app, changes
 from reminders.web.reading import Shelf
 
 LOG = logging.getLogger(__name__)
@@ -39,13 +39,17 @@ class StoreReader:
     def shelf(self) -> Shelf:
         with self.service.store.reading() as tx:
             book = self.service.book(tx)
+            kinds = book.configuration.kinds if book else {}
+            with closing(events.amendments(tx)) as amendments:
+                changelog = changes.tell(amendments, kinds, events.span(tx))
             return Shelf(
                 publication=int(str(state.get(tx, PUBLICATION) or 0)),
                 published=events.published(tx),
                 entries=events.entries(tx),
                 stamps=events.feed_stamps(tx),
-                kinds=book.configuration.kinds if book else {},
+                kinds=kinds,
                 feeds=book.configuration.feeds if book else (),
+                changes=changelog,
             )
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:

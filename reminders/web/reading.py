@@ -11,6 +11,7 @@ from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
 from reminders.feed.selection import Feed
 from reminders.planning.subscribers import Subscriber
+from reminders.web.changes import Changelog
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Shelf:
     stamps: Mapping[str, FeedStamp]
     kinds: Mapping[str, Kind]
     feeds: tuple[Feed, ...]
+    changes: Changelog
 
 
 class Reader(Protocol):

@@ -14,6 +14,7 @@ from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
 from reminders.feed.selection import Feed, parse_feeds
 from reminders.planning.subscribers import Subscriber
+from reminders.web.changes import Changelog
 from reminders.web.reading import Shelf
 from tests.builders import EPOCH, subscriber
 
@@ -91,7 +92,7 @@ class MemoryReader:
         return self._publication
 
     def shelf(self) -> Shelf:
-        return Shelf(self.publication(), self._published, self._entries, self._stamps, KINDS, self.feeds)
+        return Shelf(self.publication(), self._published, self._entries, self._stamps, KINDS, self.feeds, Changelog())
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         if self.broken:

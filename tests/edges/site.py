@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import uvicorn
 
-from reminders.catalogue.events import Event, Kind, PublishedEvent
+from reminders.catalogue.events import Amendment, Event, Kind, PublishedEvent
 from reminders.catalogue.parse import parse_events
 from reminders.clock import FixedClock
 from reminders.feed import calendar, entry
@@ -24,6 +24,7 @@ from reminders.feed.selection import Feed, parse_feeds
 from reminders.planning.rules import parse_rules
 from reminders.planning.subscribers import Subscriber
 from reminders.web import app
+from reminders.web.changes import Changelog, tell
 from reminders.web.reading import Shelf
 from tests.builders import EPOCH, published, subscriber
 
@@ -64,7 +65,8 @@ class Memory:
         self.broken: Exception | None = None
         self.stuck = threading.Event()
         self.stuck.set()
-        self._shelf = Shelf(0, {}, {}, {}, kinds(), feeds())
+        self._shelf = Shelf(0, {}, {}, {}, kinds(), feeds(), Changelog())
+        self._amendments: list[Amendment] = []
         self.publish(seed() if events is None else events)
 
     def publish(self, events: Iterable[Event], now: datetime = EPOCH, url: str = PUBLIC) -> None:
@@ -88,7 +90,16 @@ class Memory:
             digest = calendar.digest(feed, calendar.select(feed, shown, entries.values()))
             stamp = old.stamps.get(feed.name)
             stamps[feed.name] = stamp if stamp and stamp.digest == digest else FeedStamp(digest, now)
-        self._shelf = Shelf(old.publication + 1, shown, entries, stamps, old.kinds, old.feeds)
+        told = [Amendment(e.event, e.revision, now) for id, e in shown.items() if id not in old.published]
+        told += [
+            Amendment(shown[id].event, shown[id].revision, now, before.event)
+            for id, before in old.published.items()
+            if id in shown and shown[id].event != before.event
+        ]
+        if old.publication:
+            self._amendments = told + self._amendments
+        changelog = tell(self._amendments, old.kinds, (old.changes.began or now, now))
+        self._shelf = Shelf(old.publication + 1, shown, entries, stamps, old.kinds, old.feeds, changelog)
 
     def publication(self) -> int:
         self._fail()
