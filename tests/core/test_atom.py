@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from datetime import datetime, timedelta
+from calendar import timegm
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import feedparser
@@ -90,7 +91,7 @@ def test_a_feed_reader_takes_all_of_it() -> None:
     assert newest.content[0].value == "Course: now this; was that.\nLevel now: 2"
     assert newest.content[0].type == "text/plain"
     assert [each.term for each in newest.tags] == ["moved"]
-    assert datetime(*newest.updated_parsed[:6], tzinfo=EPOCH.tzinfo) == EPOCH + timedelta(days=3)
+    assert datetime.fromtimestamp(timegm(newest.updated_parsed), UTC) == EPOCH + timedelta(days=3)
 
 
 def test_without_a_public_address_links_are_relative_to_the_feed_and_ids_are_not() -> None:

@@ -25,7 +25,7 @@ from reminders.planning.rules import parse_rules
 from reminders.planning.subscribers import Subscriber
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
-from reminders.web.reading import Shelf
+from reminders.web.reading import Reader, Shelf
 from tests.builders import EPOCH, published, subscriber
 
 CHECKOUT = Path(__file__).parents[2]
@@ -133,7 +133,7 @@ class Memory:
 
 @contextmanager
 def visit(
-    memory: Memory,
+    memory: Reader,
     *,
     now: datetime = EPOCH,
     public_url: str = PUBLIC,
@@ -164,7 +164,8 @@ def visit(
             with httpx2.Client(base_url=address, trust_env=False, timeout=10) as client:
                 yield client
         finally:
-            memory.stuck.set()
+            if isinstance(memory, Memory):
+                memory.stuck.set()
             server.should_exit = True
             thread.join()
 
