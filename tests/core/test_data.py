@@ -177,6 +177,13 @@ def test_only_what_a_calendar_can_show_has_one() -> None:
     assert [bool(each["calendar"]) for each in told] == [False, True, False]
 
 
+def test_an_event_whose_last_entry_left_the_feeds_has_no_calendar_any_more() -> None:
+    before = shelf([published(event())])
+    left = {uid: replace(each, left_at=EPOCH) for uid, each in before.entries.items()}
+    read = json.loads(data.render(replace(before, entries=left), name="Dates", public_url=""))
+    assert read["events"][0]["calendar"] is None
+
+
 def test_what_was_called_off_is_told_with_its_status() -> None:
     off = event("one", date(status="cancelled"), status=Status.CANCELLED)
     (told,) = document(off)["events"]
