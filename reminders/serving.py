@@ -9,8 +9,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import uvicorn
+from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
+from reminders.catalogue.events import Kind
 from reminders.clock import Clock
 from reminders.errors import WrongUse
 from reminders.files import template_folders
@@ -18,8 +20,9 @@ from reminders.jobs.health import health
 from reminders.jobs.refresh import PUBLICATION
 from reminders.jobs.service import Service
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, people, state
-from reminders.web import app, changes
+from reminders.store import events, history, people, state
+from reminders.web import app
+from reminders.web.changes import Changelog, tell
 from reminders.web.reading import Shelf
 
 LOG = logging.getLogger(__name__)
@@ -39,17 +42,14 @@ class StoreReader:
     def shelf(self) -> Shelf:
         with self.service.store.reading() as tx:
             book = self.service.book(tx)
-            kinds = book.configuration.kinds if book else {}
-            with closing(events.amendments(tx)) as amendments:
-                changelog = changes.tell(amendments, kinds, events.span(tx))
             return Shelf(
                 publication=int(str(state.get(tx, PUBLICATION) or 0)),
                 published=events.published(tx),
                 entries=events.entries(tx),
                 stamps=events.feed_stamps(tx),
-                kinds=kinds,
+                kinds=book.configuration.kinds if book else {},
                 feeds=book.configuration.feeds if book else (),
-                changes=changelog,
+                changes=_changes(tx, book.configuration.kinds if book else {}),
             )
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
@@ -75,6 +75,11 @@ class StoreReader:
             "warnings": list(found.warnings),
             "outbox": dict(found.outbox),
         }
+
+
+def _changes(tx: Connection, kinds: Mapping[str, Kind]) -> Changelog:
+    with closing(history.amendments(tx)) as amendments:  # many may be left unread
+        return tell(amendments, kinds, history.span(tx))
 
 
 def application(service: Service, clock: Clock, *, letters: Path | None = None) -> ASGIApp:

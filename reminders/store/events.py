@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, and_, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
-from reminders.catalogue.events import Amendment, Event, PublishedDate, PublishedEvent
+from reminders.catalogue.events import Event, PublishedDate, PublishedEvent
 from reminders.catalogue.facts import pack, unpack
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
@@ -102,34 +102,6 @@ def revisions(tx: Connection, event: str) -> list[Revision]:
     table = tables.revision
     rows = tx.execute(select(table).where(table.c.event == event).order_by(table.c.revision))
     return [Revision(row.revision, row.at, unpack(row.facts)) for row in rows]
-
-
-def span(tx: Connection) -> tuple[datetime, datetime] | None:
-    """When (UTC) anything was first published, and when last; None while nothing is."""
-    first, last = tx.execute(select(func.min(tables.revision.c.at), func.max(tables.revision.c.at))).one()
-    return None if first is None else (first, last)
-
-
-def amendments(tx: Connection) -> Generator[Amendment]:
-    """What was published after the first publication of all, newest first; of one publication by id.
-
-    Read while it is asked for: whoever needs only the newest stops early (and closes the generator).
-    """
-    known = span(tx)
-    if known is None:
-        return
-    now, was = tables.revision, tables.revision.alias()
-    statement = (
-        select(now.c.facts, now.c.revision, now.c.at, was.c.facts.label("before"))
-        .outerjoin(was, and_(was.c.event == now.c.event, was.c.revision == now.c.revision - 1))
-        .where(now.c.at > known[0])
-        .order_by(now.c.at.desc(), now.c.event, now.c.revision.desc())
-        .execution_options(yield_per=100)
-    )
-    with tx.execute(statement) as rows:
-        for row in rows:
-            before = None if row.before is None else unpack(row.before)
-            yield Amendment(unpack(row.facts), row.revision, row.at, before)
 
 
 def snapshot(tx: Connection) -> dict[str, bytes]:

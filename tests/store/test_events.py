@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
-from reminders.catalogue.events import Amendment, Event, PublishedDate, PublishedEvent, Source, Status
+from reminders.catalogue.events import Event, PublishedDate, PublishedEvent, Source, Status
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
 from reminders.store import events, state
@@ -99,49 +98,6 @@ def test_every_version_is_kept(store: Store) -> None:
         assert events.revisions(tx, "none-2019") == []
     assert [each.event for each in kept] == versions
     assert [(each.revision, each.at) for each in kept] == [(n + 1, EPOCH + timedelta(days=n)) for n in range(3)]
-
-
-def test_what_was_published_first_of_all_is_no_amendment(store: Store) -> None:
-    with store.reading() as tx:
-        assert (events.span(tx), list(events.amendments(tx))) == (None, [])
-    _publish(store, event("a-2019"))
-    _publish(store, event("b-2019"))
-    with store.reading() as tx:
-        assert (events.span(tx), list(events.amendments(tx))) == ((EPOCH, EPOCH), [])
-
-
-def test_amendments_are_told_with_what_they_took_the_place_of_newest_first(store: Store) -> None:
-    days = [EPOCH + timedelta(days=number) for number in range(4)]
-    old, moved, called_off = (
-        event("b-2019"),
-        event("b-2019", date("2019-02-19")),
-        event("b-2019", date(status="cancelled")),
-    )
-    _publish(store, old, days[0])
-    _publish(store, event("c-2019"), days[1])
-    _publish(store, moved, days[1])
-    _publish(store, event("a-2019"), days[2])
-    _publish(store, called_off, days[3])
-    with store.reading() as tx:
-        assert list(events.amendments(tx)) == [
-            Amendment(called_off, 3, days[3], moved),
-            Amendment(event("a-2019"), 1, days[2]),
-            Amendment(moved, 2, days[1], old),
-            Amendment(event("c-2019"), 1, days[1]),
-        ]
-        assert events.span(tx) == (days[0], days[3])
-
-
-def test_of_many_amendments_the_first_can_be_taken_and_the_rest_left(store: Store) -> None:
-    _publish(store, event())
-    with store.writing() as tx:
-        for number in range(300):
-            events.publish(tx, event(level=number + 10), EPOCH + timedelta(minutes=number + 1))
-    with store.reading() as tx:
-        with closing(events.amendments(tx)) as amendments:
-            assert next(amendments).event.level == 309
-        assert events.published_event(tx, "talking-2019") is not None  # the transaction can go on
-        assert [each.event.level for each in events.amendments(tx)] == list(range(309, 9, -1))
 
 
 def test_a_missing_event_stays_published_and_is_found_again(store: Store) -> None:
