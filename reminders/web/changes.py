@@ -55,16 +55,29 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Changelog:
-    """What changed, newest first. `began` and `latest` (UTC) are the first and the last publication, None before."""
+    """What changed, newest first. `span` (UTC) is when anything was first and last published, None while nothing is."""
 
-    began: datetime | None = None
-    latest: datetime | None = None
+    span: tuple[datetime, datetime] | None = None
     entries: tuple[Entry, ...] = ()
+
+    @property
+    def began(self) -> datetime | None:
+        """The first publication."""
+        return self.span and self.span[0]
+
+    @property
+    def latest(self) -> datetime | None:
+        """The last publication of any fact."""
+        return self.span and self.span[1]
 
     @property
     def id(self) -> str:
         """A URN of its own for each store, wherever it is served: it follows from the instant it began."""
         return f"urn:uuid:{uuid5(_NAMESPACE, self.began.isoformat() if self.began else 'nothing yet')}"
+
+
+NOTHING = Changelog()
+"""While nothing is published."""
 
 
 def tell(
@@ -75,9 +88,8 @@ def tell(
     What was published first of all is no change, and should not be among the amendments: nobody knew anything else.
     `span` is when anything was first and last published, None while nothing is.
     """
-    began, latest = span or (None, None)
     told = (entry for each in amendments if (entry := _entry(each, kinds)) is not None)
-    return Changelog(began, latest, tuple(islice(told, MOST)))
+    return Changelog(span, tuple(islice(told, MOST)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def entry(number: int = 1, **fields: object) -> Entry:
 
 
 def changelog(*entries: Entry) -> Changelog:
-    return Changelog(EPOCH, EPOCH, entries)
+    return Changelog((EPOCH, EPOCH), entries)
 
 
 def render(changes: Changelog, public_url: str = PUBLIC, contact: str = "help@example.org") -> bytes:

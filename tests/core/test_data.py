@@ -40,7 +40,17 @@ def shelf(events: Iterable[PublishedEvent]) -> Shelf:
             draft = entry.draw(each.event, one, KINDS.get(one.kind, CLOSING), event_url=None)
             if draft is not None:
                 drawn[draft.uid] = entry.stamp(draft, None, EPOCH)
-    return Shelf(1, {each.event.id: each for each in events}, drawn, {}, KINDS, (), Changelog(EPOCH, EPOCH))
+    return Shelf(
+        1,
+        {each.event.id: each for each in events},
+        drawn,
+        {},
+        KINDS,
+        (),
+        EPOCH.date(),
+        EPOCH,
+        Changelog((EPOCH, EPOCH)),
+    )
 
 
 def document(*events: Event, public_url: str = PUBLIC, chosen: data.Chosen = data.everything) -> dict[str, Any]:
@@ -223,7 +233,7 @@ def test_broken_text_breaks_no_document() -> None:
 
 
 def test_nothing_published_is_a_document_too() -> None:
-    read = json.loads(data.render(Shelf(0, {}, {}, {}, {}, (), Changelog()), name="Dates", public_url=""))
+    read = json.loads(data.render(Shelf(0, {}, {}, {}, {}, (), EPOCH.date()), name="Dates", public_url=""))
     check(read)
     assert (read["events"], read["generated_from"]["changed_at"]) == ([], None)
 

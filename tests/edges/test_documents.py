@@ -147,6 +147,42 @@ def test_the_addresses_in_the_document_lead_somewhere(site: httpx2.Client) -> No
         assert each["calendar"] in (None, f"{each['page']}.ics")
 
 
+@pytest.mark.parametrize(
+    ("asked", "ids"),
+    [
+        ("level=4", ["elizabeth-garrett-anderson-programme"]),  # which has no date
+        ("kind=applications-close&level=&x=1", ["ilm7-scholarship-2019", "leadership-fellows-2019"]),
+        ("event=tanzania-visit-2019,edward-jenner-programme", ["edward-jenner-programme", "tanzania-visit-2019"]),
+        ("provider=NELA&level=1", ["edward-jenner-programme"]),
+        ("level=9", []),
+        ("level=two&kind=none", []),
+    ],
+)
+def test_the_document_can_be_narrowed_as_the_feeds_are(asked: str, ids: list[str]) -> None:
+    with visit(Memory()) as client:
+        answer = client.get(f"{EVENTS}?{asked}")
+        assert answer.status_code == 200
+        assert [each["id"] for each in answer.json()["events"]] == ids
+
+
+def test_of_an_event_only_the_dates_of_the_kind_are_told(site: httpx2.Client) -> None:
+    (told,) = site.get(f"{EVENTS}?kind=applications-close&event=leadership-fellows-2019").json()["events"]
+    assert [each["kind"] for each in told["dates"]] == ["applications-close"]
+
+
+def test_addresses_that_mean_the_same_share_their_bytes(site: httpx2.Client) -> None:
+    tags = [
+        {site.get(f"{EVENTS}{asked}").headers["ETag"] for asked in alike}
+        for alike in (
+            ("", "?", "?utm_source=x", "?alarms=1d", "?level="),
+            ("?level=2&kind=course", "?kind=course&level=2", "?kind=course,course&level=2&level=2"),
+            ("?level=9", "?level=none", "?category=nothing"),
+        )
+    ]
+    assert [len(each) for each in tags] == [1, 1, 1]
+    assert len(set.union(*tags)) == 3
+
+
 def test_control_characters_reach_no_reader() -> None:
     memory = Memory([])
     memory.publish([Event("odd", "a\x01b\x0c", description="\x00")])
@@ -184,6 +220,20 @@ def test_the_feeds_and_the_documents_do_not_fail_together(caplog: pytest.LogCapt
         ]
         memory.publish([event("talking-2019", date("2019-02-19"))], now=utc("2018-12-02T12:00"))
         assert '"2019-02-19"' in eventually(client, EVENTS, '"2019-02-19"').text
+
+
+def test_a_server_that_starts_while_the_store_is_away_serves_what_was_kept(tmp_path: Path) -> None:
+    memory, kept = Memory([event()]), tmp_path / "shelf.json"
+    memory.publish([event("talking-2019", date("2019-02-19"))], now=utc("2018-12-01T12:00"))
+    with visit(memory, kept=kept) as client:
+        before = {path: client.get(path) for path in (CHANGES, EVENTS)}
+    assert "Moved" in before[CHANGES].text
+    memory.broken = OSError("the disk is gone")
+    with visit(memory, kept=kept) as client:
+        for path, answer in before.items():
+            again = client.get(path)
+            assert (again.status_code, again.content) == (200, answer.content)
+            assert again.headers["ETag"] == answer.headers["ETag"]
 
 
 @contextmanager
@@ -254,3 +304,17 @@ def test_a_long_history_is_told_by_its_newest_changes(tmp_path: Path, url: str) 
             assert newest == "Moved to 19 Feb 2019 (course): Talking"
             assert others == [f"New: Event {n:03}" for n in range(MOST - 1)]
             assert json.loads(client.get(EVENTS).content)["events"][0]["source"]["checked"] == "2018-11-26"
+
+
+def test_new_words_for_a_kind_are_told_in_what_changed_too(tmp_path: Path, url: str) -> None:
+    with Walk(tmp_path, database=url) as walk:
+        for day, when in ((23, "2019-02-12"), (24, "2019-02-19")):
+            walk.course(when)
+            walk.refresh(f"2018-11-{day}T09:00")
+        with served(walk) as client:
+            before = client.get(CHANGES)
+            walk.write("rules.yaml", walk.rules.replace("label: Course", "label: Training day"))
+            walk.refresh("2018-11-25T09:00")
+            after = eventually(client, CHANGES, "training day")
+            assert titles(client) == ["Moved to 19 Feb 2019 (training day): Talking"]
+            assert after.text == before.text.replace("(course)", "(training day)").replace("Course:", "Training day:")
