@@ -8,22 +8,30 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 
 import feedparser
 import httpx2
 import jsonschema
 import pytest
+from starlette.types import Message
 
 from reminders.catalogue.events import Event
 from reminders.clock import FixedClock
+from reminders.feed.selection import Feed
 from reminders.serving import StoreReader
 from reminders.web.atom import PATH as CHANGES
 from reminders.web.changes import MOST
 from reminders.web.data import PATH as EVENTS
 from reminders.web.data import SCHEMA_PATH as SCHEMA
+from reminders.web.documents import MOST as KEPT
+from reminders.web.documents import Document
+from reminders.web.reading import Shelf
+from reminders.web.ready import Ready, prepare
+from reminders.web.site import Site
 from tests.builders import EPOCH, date, event, utc
-from tests.edges.site import PUBLIC, Memory, visit
+from tests.edges.site import PUBLIC, Memory, seed, visit
 from tests.edges.test_feeds_http import eventually, raw
 from tests.flows.walk import Walk
 
@@ -181,6 +189,33 @@ def test_addresses_that_mean_the_same_share_their_bytes(site: httpx2.Client) -> 
     ]
     assert [len(each) for each in tags] == [1, 1, 1]
     assert len(set.union(*tags)) == 3
+
+
+async def test_only_some_choices_are_kept_ready() -> None:
+    site = Site(Memory(), PUBLIC, "Dates")
+    await site.start()
+    made: list[str] = []
+
+    def make(shelf: Shelf, chosen: Feed) -> Ready:
+        made.append(chosen.name)
+        return prepare(b"{}", type="application/json", cache="no-cache", last_modified=None)
+
+    async def ignore(_: object) -> None:
+        pass
+
+    async def nothing() -> Message:
+        return {"type": "http.request"}
+
+    document = Document(site, EVENTS, make, narrows=True)
+    ids = [each.id for each in seed()]
+    choices = [b""] + [f"event={one}&event={other}".encode() for one, other in combinations(ids, 2)]
+    choices += [query + b"&level=2" for query in choices[1:]]
+    assert len(choices) > KEPT + 1
+    scope = {"type": "http", "method": "GET", "headers": []}
+    for query in (*choices, choices[-1], choices[-KEPT], choices[0]):
+        await document(scope | {"query_string": query}, nothing, ignore)
+    assert len(made) == len(choices) + 1, "the last ones are at hand, the first is made anew"
+    assert made[-1] == made[0] == EVENTS
 
 
 def test_control_characters_reach_no_reader() -> None:
