@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from reminders.feed.lint.content import Component, Fault, nest, read, shown
+from reminders.feed.lint.content import Component, Fault, named, nest, read, shown
 from reminders.feed.lint.series import Entry, First, check_series
 from reminders.feed.lint.times import Moment, duration, moment_of, moments
 from reminders.feed.lint.vocabulary import NAMES, OTHERS, PROPERTIES
@@ -35,14 +35,14 @@ def lint(data: bytes) -> list[Fault]:
     calendars = [each for each in roots if each.name == "VCALENDAR"]
     for each in roots:
         if each.name != "VCALENDAR":
-            faults.append(Fault(each.number, f"a {shown(each.name)} outside of the calendar, where nothing may stand"))
+            faults.append(Fault(each.number, f"a {named(each.name)} outside of the calendar, where nothing may stand"))
     if not calendars:
         faults.append(Fault(1, "there is no calendar; the file must begin with BEGIN:VCALENDAR"))
     for each in calendars[1:]:
         faults.append(Fault(each.number, "a second calendar; a feed is one, so put all entries into the first"))
     for each in calendars:
         _check_calendar(each, faults)
-    return sorted(set(faults))
+    return _in_order(faults)
 
 
 def lint_component(text: str) -> list[Fault]:
@@ -54,11 +54,15 @@ def lint_component(text: str) -> list[Fault]:
     roots = nest(read(text.encode("utf-8", "surrogatepass"), faults), faults)
     for each in roots:
         if each.name not in _ENTRIES:
-            faults.append(Fault(each.number, f"a {shown(each.name)} is no entry; write BEGIN:VEVENT or BEGIN:VTODO"))
+            faults.append(Fault(each.number, f"a {named(each.name)} is no entry; write BEGIN:VEVENT or BEGIN:VTODO"))
     if not roots:
         faults.append(Fault(1, "there is no entry; write BEGIN:VEVENT or BEGIN:VTODO"))
     _check_entries([each for each in roots if each.name in _ENTRIES], faults)
-    return sorted(set(faults))
+    return _in_order(faults)
+
+
+def _in_order(faults: Iterable[Fault]) -> list[Fault]:
+    return sorted(dict.fromkeys(faults), key=lambda fault: (fault.line, fault.what))
 
 
 # The calendar

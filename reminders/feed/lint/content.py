@@ -33,7 +33,7 @@ _INSIDE = {
 """What may stand in what; of other components nothing is said."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong: the physical line, counted from 1, and in words what is wrong and what to write."""
 
@@ -123,10 +123,11 @@ def _unfolded(rows: list[bytes], faults: list[Fault]) -> Iterator[tuple[int, byt
     begun, whole = 0, b""
     folds: list[bytes] = []
     for number, row in enumerate(rows, 1):
-        if row[:1] in (b" ", b"\t"):
-            if not begun:
-                faults.append(Fault(number, "the first line begins with a space, which would continue a line before"))
-            elif len(row) == 1:
+        if row[:1] in (b" ", b"\t") and not begun:
+            faults.append(Fault(number, "the first line begins with a space, which would continue a line before"))
+            begun, whole = number, row.lstrip()
+        elif row[:1] in (b" ", b"\t"):
+            if len(row) == 1:
                 faults.append(Fault(number, "a folded line with nothing in it but the space; leave it out"))
             if not folds:
                 folds = [whole]
@@ -162,7 +163,8 @@ def _why_not(text: str) -> str:
     if ":" not in text:
         return f"no ':' in the line {shown(text)}; write NAME:value, or begin the line with a space to continue a line"
     if not name or text[name.end()] not in ";:":
-        return f"{shown(text.partition(':')[0])} is no name; a name has letters, digits and '-' only"
+        wrong = shown(text.partition(":")[0])
+        return f"{wrong} is no name of letters, digits and '-'; if it continues a line, begin it with a space"
     good = re.match(rf"{_NAME}(?:;{_NAME}={_GIVEN}(?:,{_GIVEN})*)*", text)
     rest = text[good.end() if good else 0 :]
     if rest.startswith('"') or '"' in text.partition(":")[0]:
@@ -196,7 +198,7 @@ def nest(lines: Iterable[Line], faults: list[Fault]) -> list[Component]:
                 stack[-1].inside.append(made)
                 allowed = _INSIDE.get(stack[-1].name)
                 if allowed is not None and made.name not in allowed and not made.name.startswith("X-"):
-                    faults.append(Fault(line.number, f"a {shown(made.name)} cannot stand in a {stack[-1].name}"))
+                    faults.append(Fault(line.number, f"a {named(made.name)} cannot stand in a {stack[-1].name}"))
             else:
                 roots.append(made)
             stack.append(made)
@@ -204,7 +206,7 @@ def nest(lines: Iterable[Line], faults: list[Fault]) -> list[Component]:
         elif line.name == "END":
             name = line.value.strip().upper()
             if not unended[name]:
-                faults.append(Fault(line.number, f"END:{shown(name)} ends nothing that was begun"))
+                faults.append(Fault(line.number, f"END:{named(name)} ends nothing that was begun"))
                 continue
             while (ended := stack.pop()).name != name:
                 unended[ended.name] -= 1
@@ -219,10 +221,16 @@ def nest(lines: Iterable[Line], faults: list[Fault]) -> list[Component]:
 
 
 def _endless(component: Component) -> Fault:
-    return Fault(component.number, f"BEGIN:{shown(component.name)} has no END:{shown(component.name)}")
+    name = named(component.name)
+    return Fault(component.number, f"BEGIN:{name} has no END:{name}")
 
 
 def shown(text: str) -> str:
     """A value as a message quotes it: short, and nothing in it that a screen would obey."""
     short = text if len(text) <= 40 else text[:39] + "…"
     return "'" + "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in short) + "'"
+
+
+def named(name: str) -> str:
+    """A component's name as it is, or quoted when it is no name."""
+    return name if re.fullmatch(_NAME, name) else shown(name)

@@ -64,7 +64,8 @@ def clock_fault(zone: Component, name: str, used: Iterable[datetime]) -> Fault |
         return None
     first = min(within)
     last = max(*within, first + timedelta(days=366 * YEARS))
-    said = sorted(change for each in zone.inside for change in _said(each, last))
+    parts = [each for each in zone.inside if each.name in ("STANDARD", "DAYLIGHT")]
+    said = sorted(change for each in parts for change in _said(each, last))
     true = list(_true(ZoneInfo(name), first, last))
     starts, real_starts = [begins for begins, _ in said], [begins for begins, _ in true]
     turns = sorted({begins for begins in (*starts, *real_starts) if first < begins <= last})
