@@ -128,6 +128,12 @@ def test_a_message_never_repeats_what_a_screen_would_obey() -> None:
 
 # What is legal though it looks odd
 
+TOKYO = (
+    "BEGIN:VTIMEZONE\r\nTZID:Asia/Tokyo\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
+    "TZOFFSETFROM:+0900\r\nTZOFFSETTO:+0900\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+)
+"""A zone whose clocks are never changed."""
+
 
 @pytest.mark.parametrize(
     ("find", "put"),
@@ -149,6 +155,8 @@ def test_a_message_never_repeats_what_a_screen_would_obey() -> None:
         ("FREQ=WEEKLY;BYDAY=TU", "FREQ=WEEKLY;WKST=SU"),
         ("FREQ=WEEKLY;BYDAY=TU", "FREQ=DAILY"),
         ("FREQ=WEEKLY;BYDAY=TU", "FREQ=HOURLY"),
+        ("COUNT=6", "UNTIL=20191231"),
+        ("COUNT=6", "UNTIL=99991231"),
         ("FREQ=MONTHLY;BYDAY=1MO;COUNT=6", "FREQ=YEARLY;BYDAY=MO;BYMONTH=1,2;BYSETPOS=1,5"),
         ("RDATE;VALUE=DATE:20190115", "RDATE;VALUE=PERIOD:20190115T100000Z/PT1H,20190115T100000Z/20190116T100000Z"),
         ("EXDATE;VALUE=DATE:20190204", "EXDATE;VALUE=DATE:20190204,20190115"),

@@ -165,10 +165,10 @@ def _why_not(text: str) -> str:
     if not name or text[name.end()] not in ";:":
         wrong = shown(text.partition(":")[0])
         return f"{wrong} is no name of letters, digits and '-'; if it continues a line, begin it with a space"
-    good = re.match(rf"{_NAME}(?:;{_NAME}={_GIVEN}(?:,{_GIVEN})*)*", text)
-    rest = text[good.end() if good else 0 :]
-    if rest.startswith('"') or '"' in text.partition(":")[0]:
+    if '"' in text.partition(":")[0]:
         return f'{name[0]}: a quotation mark in a parameter that begins or ends nothing; write PARAMETER="value"'
+    good = re.match(rf"{_NAME}(?:{_PARAMETER})*", text) or name
+    rest = text[good.end() :]
     return f"{name[0]}: the parameter {shown(rest.partition(':')[0])} cannot be read; write ;PARAMETER=value"
 
 

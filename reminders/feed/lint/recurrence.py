@@ -56,8 +56,8 @@ def parts(value: str) -> dict[str, str] | str:
     """The parts of a rule by name, or what is wrong with it."""
     found: dict[str, str] = {}
     for part in value.upper().split(";"):
-        name, equals, written = part.partition("=")
-        if not equals or not written:
+        name, _, written = part.partition("=")
+        if not written:
             return f"{shown(part)} is no part of a rule; write NAME=value, with semicolons between"
         if name in found:
             return f"{name} stands in the rule twice"
