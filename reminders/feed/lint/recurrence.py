@@ -98,6 +98,9 @@ def _together(found: Mapping[str, str]) -> str | None:
             return f"{name} cannot stand in a rule with FREQ={frequency}"
     if re.search("[0-9]", found.get("BYDAY", "")) and (frequency not in ("MONTHLY", "YEARLY") or "BYWEEKNO" in found):
         return "a weekday with a number can only stand in a rule with FREQ=MONTHLY or FREQ=YEARLY, without BYWEEKNO"
+    of_month = frequency == "MONTHLY" or "BYMONTH" in found
+    if of_month and any(abs(int(each[1] or 0)) > 5 for each in _WEEKDAY.finditer(found.get("BYDAY", ""))):
+        return f"BYDAY={shown(found['BYDAY'])} in the rule, but no month has more than five of a weekday"
     if "BYSETPOS" in found and not any(name.startswith("BY") for name in found if name != "BYSETPOS"):
         return "BYSETPOS picks from what another BY… part says, and there is none"
     return None
