@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reminders.clock import Clock
+from reminders.web import documents
 from reminders.web.feeds import Feeds
 from reminders.web.fetches import Fetches
 from reminders.web.guard import Guard
@@ -90,6 +91,7 @@ def create(
         Route("/healthz", health),
         Route("/robots.txt", _robots),
         Route("/assets/{file}", _Assets(templates[-1] / "assets")),
+        *documents.routes(site, name=name, contact=contact),
     ]
     if letters is not None:
         routes += Letters(letters, pages, zone).routes()

@@ -13,6 +13,7 @@ from reminders.feed.entry import Entry
 from reminders.feed.personal import PersonalFeed
 from reminders.feed.selection import Feed
 from reminders.planning.subscribers import Selection, Subscriber
+from reminders.web.changes import NOTHING, Changelog
 
 Edition = tuple[int, datetime | None]
 """Which publication it is: its number, and when it was (UTC)."""
@@ -44,6 +45,7 @@ class Shelf:
     feeds: tuple[Feed, ...]
     checked: date
     published_at: datetime | None = None
+    changes: Changelog = NOTHING
     personal: Mapping[str, Personal] = field(default_factory=dict)
 
     @property

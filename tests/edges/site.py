@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 import uvicorn
 
-from reminders.catalogue.events import Event, Kind, PublishedEvent
+from reminders.catalogue.events import Amendment, Event, Kind, PublishedEvent
 from reminders.catalogue.parse import parse_events
 from reminders.clock import FixedClock
 from reminders.feed import calendar, entry
@@ -29,7 +29,8 @@ from reminders.feed.selection import Feed, parse_feeds
 from reminders.planning.rules import parse_rules
 from reminders.planning.subscribers import Selection, Subscriber
 from reminders.web import app
-from reminders.web.reading import Edition, Fetch, Personal, Shelf
+from reminders.web.changes import Changelog, tell
+from reminders.web.reading import Edition, Fetch, Personal, Reader, Shelf
 from tests.builders import EPOCH, published, subscriber
 
 CHECKOUT = Path(__file__).parents[2]
@@ -73,6 +74,7 @@ class Memory:
         self.fetches: list[Fetch] = []
         self.own: list[PersonalFeed] = []
         self.tokens: dict[int, str] = {}
+        self._amendments: list[Amendment] = []
         self._shelf = Shelf(0, {}, {}, {}, kinds(), feeds(), CHECKED)
         self.publish(seed() if events is None else events)
 
@@ -98,7 +100,21 @@ class Memory:
             stamps[feed.name] = calendar.stamp(feed, chosen, old.stamps.get(feed.name), now, checked=CHECKED, site=url)
         entries = dict(sorted(entries.items()))
         personal = dict(old.personal)
-        self._shelf = Shelf(old.publication + 1, shown, entries, stamps, old.kinds, old.feeds, CHECKED, now, personal)
+        changes = self._changed(old, shown, now)
+        self._shelf = Shelf(
+            old.publication + 1, shown, entries, stamps, old.kinds, old.feeds, CHECKED, now, changes, personal
+        )
+
+    def _changed(self, old: Shelf, shown: Mapping[str, PublishedEvent], now: datetime) -> Changelog:
+        new = [Amendment(each.event, each.revision, now) for id, each in shown.items() if id not in old.published]
+        new += [
+            Amendment(shown[id].event, shown[id].revision, now, before.event)
+            for id, before in old.published.items()
+            if id in shown and shown[id].event != before.event
+        ]
+        if old.publication:
+            self._amendments = new + self._amendments
+        return tell(self._amendments, old.kinds, (old.changes.began or now, now))
 
     def spoil(self) -> None:
         """Publish entries that cannot be encoded, under new stamps."""
@@ -175,7 +191,7 @@ class Memory:
 
 @contextmanager
 def visit(
-    memory: Memory,
+    memory: Reader,
     *,
     now: datetime = EPOCH,
     public_url: str = PUBLIC,
@@ -208,7 +224,8 @@ def visit(
             with httpx2.Client(base_url=address, trust_env=False, timeout=10) as client:
                 yield client
         finally:
-            memory.stuck.set()
+            if isinstance(memory, Memory):
+                memory.stuck.set()
             server.should_exit = True
             thread.join()
 
