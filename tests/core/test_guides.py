@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -138,6 +139,16 @@ def test_a_place_goes_with_the_date() -> None:
 )
 def test_what_a_copy_would_soon_belie_is_not_offered_for_copying(day: EventDate) -> None:
     assert links(day) == {}
+
+
+def test_what_repeats_is_not_offered_for_copying() -> None:
+    draft = entry.draw(event(), date("2019-02-12"), COURSE, event_url=None)
+    assert draft is not None
+    single = entry.stamp(draft, None, EPOCH)
+    weekly = replace(single, text=single.text.replace("END:VEVENT", "RRULE:FREQ=WEEKLY;COUNT=3\r\nEND:VEVENT"))
+    moved_once = replace(single, text=single.text * 2)
+    assert once.links(single, "")
+    assert once.links(weekly, "") == once.links(moved_once, "") == {}
 
 
 def test_the_code_has_white_around_it_and_no_style_that_the_policy_forbids() -> None:

@@ -293,7 +293,7 @@ def test_a_page_that_cannot_be_used_so_says_how(site: httpx2.Client) -> None:
 def test_robots_may_read_feeds_but_not_follow_unsubscribe_links(site: httpx2.Client) -> None:
     answer = site.get("/robots.txt")
     assert answer.headers["Content-Type"].startswith("text/plain")
-    assert answer.text == "User-agent: *\nDisallow: /unsubscribe/\n"
+    assert answer.text == "User-agent: *\nDisallow: /unsubscribe/\nDisallow: /you/\n"
 
 
 @pytest.mark.parametrize(
