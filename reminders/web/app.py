@@ -88,7 +88,7 @@ def create(
         exception_handlers={HTTPException: pages.failed, Exception: pages.failed},
     )
     inner.router.redirect_slashes = False
-    return Guard(Feeds(site, inner), secure=public.startswith("https://"))
+    return Feeds(site, Guard(inner, secure=public.startswith("https://")))
 
 
 async def _robots(_: Request) -> Response:

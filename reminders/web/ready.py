@@ -11,8 +11,12 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 from starlette.types import Scope, Send
 
-Headers = list[tuple[bytes, bytes]]
-READ = (b"GET", b"HEAD")
+from reminders.web.guard import Headers, protecting
+
+_ASKED = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))
+"""The fields that are looked at."""
+_USUAL = frozenset((b"gzip", b"gzip, deflate", b"gzip, deflate, br", b"gzip, deflate, br, zstd", b"br, gzip"))
+"""What calendar programs and browsers say that take gzip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +36,27 @@ class Ready:
     plain: _Form
     packed: _Form
     last_modified: datetime
+    protecting: Headers
 
 
-def prepare(body: bytes, *, type: str, cache: str, last_modified: datetime, file_name: str = "") -> Ready:
-    """Make bytes ready. `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``."""
+def prepare(
+    body: bytes, *, type: str, cache: str, last_modified: datetime, file_name: str = "", secure: bool = False
+) -> Ready:
+    """Make bytes ready, with every field that an answer has but ``Date``.
+
+    `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``; `secure` is that of
+    `guard.protecting`.
+    """
     name = hashlib.sha256(body).hexdigest()[:32]
     moment = format_datetime(last_modified.astimezone(UTC), usegmt=True)
     common = [("cache-control", cache), ("last-modified", moment), ("vary", "accept-encoding")]
     shown = [("content-type", type)]
     if file_name:
         shown.append(("content-disposition", f'inline; filename="{file_name}"'))
+    guarding = protecting(secure=secure)
 
     def form(data: bytes, tag: str, more: Iterable[tuple[str, str]] = ()) -> _Form:
-        unchanged = _encode([("etag", tag), *common])
+        unchanged = [*_encode([("etag", tag), *common]), *guarding]
         found = unchanged + _encode([*shown, *more, ("content-length", str(len(data)))])
         return _Form(data, tag.encode(), found, unchanged)
 
@@ -53,6 +65,7 @@ def prepare(body: bytes, *, type: str, cache: str, last_modified: datetime, file
         plain=form(body, f'"{name}"'),
         packed=form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]),
         last_modified=last_modified,
+        protecting=guarding,
     )
 
 
@@ -64,24 +77,25 @@ async def answer(ready: Ready, scope: Scope, send: Send) -> None:
     """
     method: str = scope["method"]
     if method not in ("GET", "HEAD"):
-        await refuse_method(send)
+        await refuse_method(send, ready.protecting)
         return
     fields: dict[bytes, bytes] = {}
-    for field, value in scope["headers"]:  # a field sent twice is a list in two parts (RFC 9110, 5.2)
-        fields[field] = fields[field] + b"," + value if field in fields else value
+    for field, value in scope["headers"]:
+        if field in _ASKED:  # one sent twice is a list in two parts (RFC 9110, 5.2)
+            fields[field] = fields[field] + b"," + value if field in fields else value
     form = ready.packed if _takes_gzip(fields.get(b"accept-encoding", b"")) else ready.plain
-    unchanged = _has(form.tag, ready.last_modified, fields)
+    unchanged = fields.get(b"if-none-match") == form.tag or _has(form.tag, ready.last_modified, fields)
     body = b"" if unchanged or method == "HEAD" else form.body
     status, headers = (304, form.unchanged) if unchanged else (200, form.found)
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": body})
 
 
-async def refuse_method(send: Send) -> None:
+async def refuse_method(send: Send, protecting: Headers) -> None:
     """405: calendar programs try PROPFIND, PUT and OPTIONS, and take any other refusal for a failed log-in."""
     body = b"Only GET and HEAD are answered here.\n"
     headers = _encode([("allow", "GET, HEAD"), ("content-type", "text/plain"), ("content-length", str(len(body)))])
-    await send({"type": "http.response.start", "status": 405, "headers": headers})
+    await send({"type": "http.response.start", "status": 405, "headers": headers + protecting})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -89,7 +103,11 @@ def _has(tag: bytes, last_modified: datetime, fields: dict[bytes, bytes]) -> boo
     """Whether the asker already has it. Tags win over times, and are compared weakly (RFC 9110, 13.1.2 and 13.2.2)."""
     tags = fields.get(b"if-none-match")
     if tags is not None:
-        return tags.strip() == b"*" or tag in [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
+        return (
+            tags == tag
+            or tags.strip() == b"*"
+            or tag in [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
+        )
     since = fields.get(b"if-modified-since")
     if since is None:
         return False
@@ -101,6 +119,8 @@ def _has(tag: bytes, last_modified: datetime, fields: dict[bytes, bytes]) -> boo
 
 
 def _takes_gzip(accepted: bytes) -> bool:
+    if accepted in _USUAL:
+        return True
     weights: dict[bytes, bool] = {}
     for part in accepted.lower().split(b","):
         name, _, weight = part.partition(b";")

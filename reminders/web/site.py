@@ -50,7 +50,10 @@ class Shown:
             body = calendar.join(
                 feed, entries, last_modified=moved, source_url=f"{page}.ics" if page else None, page_url=page
             )
-            self._single[id] = prepare(body, type=TYPE, cache=CACHE, last_modified=moved, file_name=f"{id}.ics")
+            secure = self.public_url.startswith("https://")
+            self._single[id] = prepare(
+                body, type=TYPE, cache=CACHE, last_modified=moved, file_name=f"{id}.ics", secure=secure
+            )
         return self._single[id]
 
 
@@ -71,7 +74,10 @@ def make_ready(shelf: Shelf, public_url: str) -> Shown:
             source_url=f"{public_url}/feeds/{feed.name}.ics" if public_url else None,
             page_url=f"{public_url}/" if public_url else None,
         )
-        feeds[feed.name] = prepare(body, type=TYPE, cache=CACHE, last_modified=moved, file_name=f"{feed.name}.ics")
+        secure = public_url.startswith("https://")
+        feeds[feed.name] = prepare(
+            body, type=TYPE, cache=CACHE, last_modified=moved, file_name=f"{feed.name}.ics", secure=secure
+        )
     by_event: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.left_at is None:

@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx2
-import uvicorn
 
 from reminders.catalogue.events import Event, Kind, PublishedEvent
 from reminders.catalogue.parse import parse_events
@@ -25,6 +24,7 @@ from reminders.planning.rules import parse_rules
 from reminders.planning.subscribers import Subscriber
 from reminders.web import app
 from reminders.web.reading import Shelf
+from reminders.web.server import WebServer
 from tests.builders import EPOCH, published, subscriber
 
 CHECKOUT = Path(__file__).parents[2]
@@ -142,8 +142,7 @@ def visit(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        settings = uvicorn.Config(site, lifespan="on", ws="none", log_config=None, access_log=False)
-        server = uvicorn.Server(settings)
+        server = WebServer(site)
         thread = threading.Thread(target=_run, args=(server, listening))
         thread.start()
         try:
@@ -158,6 +157,6 @@ def visit(
             thread.join()
 
 
-def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+def _run(server: WebServer, listening: socket.socket) -> None:
     with suppress(SystemExit):  # how uvicorn says that the application did not start
         server.run(sockets=[listening])
