@@ -52,6 +52,7 @@ def create(
     folder of mails that the demo shows, with their times local to `zone`; None for anybody else.
     """
     public = public_url.rstrip("/")
+    secure = public.startswith("https://")
     site = Site(reader, public)
     pages = Pages(site, clock, name=name, contact=contact, templates=templates, letters=letters is not None)
     people = People(reader, pages)
@@ -78,7 +79,7 @@ def create(
         Route("/unsubscribe/{token}", people.unsubscribe, methods=["GET", "POST"]),
         Route("/healthz", health),
         Route("/robots.txt", _robots),
-        Route("/assets/{file}", _Assets(templates[-1] / "assets")),
+        Route("/assets/{file}", _Assets(templates[-1] / "assets", secure=secure)),
     ]
     if letters is not None:
         routes += Letters(letters, pages, zone).routes()
@@ -88,7 +89,7 @@ def create(
         exception_handlers={HTTPException: pages.failed, Exception: pages.failed},
     )
     inner.router.redirect_slashes = False
-    return Feeds(site, Guard(inner, secure=public.startswith("https://")))
+    return Feeds(site, Guard(inner, secure=secure))
 
 
 async def _robots(_: Request) -> Response:
@@ -98,10 +99,14 @@ async def _robots(_: Request) -> Response:
 class _Assets:
     """The style sheets, read once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, secure: bool) -> None:
         self.files: dict[str, Ready] = {
             path.name: prepare(
-                path.read_bytes(), type="text/css; charset=utf-8", cache=ASSETS_KEPT, last_modified=_MADE
+                path.read_bytes(),
+                type="text/css; charset=utf-8",
+                cache=ASSETS_KEPT,
+                last_modified=_MADE,
+                secure=secure,
             )
             for path in folder.glob("*.css")
         }

@@ -6,12 +6,14 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from reminders.errors import WrongUse
+from reminders.web.ready import WHOLE
 
 REQUEST_TIME = 20.0
 """Seconds in which a request must have come whole, counted from its first byte; of a new connection, from its start."""
@@ -47,49 +49,61 @@ def listen(host: str, port: int) -> socket.socket:
 class Connection(HttpToolsProtocol):
     """One client's connection. Closed between answers only, unless a request does not come to its end."""
 
-    _begun = False
-    """A request is coming in and is not whole."""
-    _in_head = False
     _taken = 0
-    """Bytes of it so far."""
+    """Bytes of a request that is not whole yet."""
     _limit: asyncio.TimerHandle | None = None
     _ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        self._extensions: dict[str, Any] = {WHOLE: self.send_whole}
         self._arm(REQUEST_TIME)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         super().connection_lost(exc)
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions
+
+    def send_whole(self, scope: Scope, head: bytes, body: bytes) -> bool:
+        """Write an answer that was made ready: status line and fields, without ``Date``, ``Connection`` and empty line.
+
+        False when it must go the usual way: others are before it, or the client has not taken what it has got.
+        """
+        cycle = self.cycle
+        if cycle.scope is not scope or cycle.disconnected or self.flow.write_paused:
+            return False
+        closing = b"" if cycle.keep_alive else b"\r\nconnection: close"
+        for name, value in self.server_state.default_headers:  # the date, made once a second
+            closing += b"\r\n" + name + b": " + value
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        self.transport.write(b"".join((head, closing, b"\r\n\r\n")))
+        if body:
+            self.transport.write(body)
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._begun:
-            self._disarm()
+        cycle = self._cycle()
+        in_head = cycle is None or cycle.scope is not self.scope
+        if cycle is not None and self._ending:
+            cycle.keep_alive = False
+        if not in_head and not self.cycle.more_body:
+            self._taken = 0
+            if self._limit is not None:
+                self._disarm()
             return
         self._taken += len(data)
-        if self._in_head and self._taken > HEAD_MOST:
-            self._begun = False
-            self._disarm()
+        if in_head and self._taken > HEAD_MOST:
             self.send_400_response("The header fields are too long.")
         elif self._limit is None:
             self._arm(REQUEST_TIME)
-
-    def on_message_begin(self) -> None:
-        self._begun = self._in_head = True
-        self._taken = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
-        if self._ending:
-            self.cycle.keep_alive = False
-
-    def on_message_complete(self) -> None:
-        self._begun = False
-        super().on_message_complete()
 
     def shutdown(self) -> None:
         """The server is ending: what has been asked is answered, and so is what a moment later still arrives.
@@ -97,11 +111,15 @@ class Connection(HttpToolsProtocol):
         Closing at once, as uvicorn does, would reset connections whose request is on its way.
         """
         self._ending = True
-        # Before the first request it is None, whatever uvicorn declares.
-        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
-            self.cycle.keep_alive = False
-        elif not self._begun:
+        cycle = self._cycle()
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+        elif not self._taken:
             self._arm(LAST_REQUEST)
+
+    def _cycle(self) -> RequestResponseCycle | None:
+        """The last request whose head is whole; None before the first, whatever uvicorn declares."""
+        return self.cycle
 
     def _arm(self, seconds: float) -> None:
         self._disarm()

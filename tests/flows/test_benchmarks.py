@@ -15,6 +15,7 @@ def test_a_benchmark_still_measures_what_the_product_does(name: str) -> None:
     found = list(BENCHMARKS[name](SMALL))
     assert found
     for figure in found:
+        assert isinstance(figure, Figure)
         assert len(figure.series.values) >= SMALL.rounds
         assert min(figure.series.values) > 0
         assert figure.yardstick is None or (figure.ratio is not None and figure.ratio > 0)
