@@ -29,7 +29,7 @@ from reminders.web.site import Site
 LOG = logging.getLogger(__name__)
 ROBOTS = b"User-agent: *\nDisallow: /unsubscribe/\n"
 """Google's calendar keeps to it, so feeds must not be named here."""
-ASSETS_KEPT = "public, max-age=3600"
+ASSETS_KEPT = "max-age=3600"
 _MADE = datetime(2018, 11, 23, tzinfo=UTC)
 """Assets change only with the program; their tag says so, this only has to be some time."""
 

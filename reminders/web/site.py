@@ -24,7 +24,7 @@ ASK_AFTER = 1.0
 PATIENCE = 2.0
 """Seconds a request waits for news before it is answered with what is there."""
 TYPE = "text/calendar; charset=utf-8"
-CACHE = "public, max-age=900, stale-if-error=86400"
+CACHE = "max-age=900, stale-if-error=86400"
 """A cache between may answer for a day while this server is away; calendar programs forgive no error."""
 
 
