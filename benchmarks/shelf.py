@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -16,9 +17,10 @@ from benchmarks.service import service
 from reminders.clock import FixedClock
 from reminders.jobs.refresh import refresh
 from reminders.jobs.service import Service, database_url
-from reminders.serving import StoreReader
+from reminders.serving import SHELF, StoreReader
 from reminders.store.engine import open_store
-from reminders.web.site import Shown, make_ready
+from reminders.web.kept import Kept
+from reminders.web.site import Shown, Site
 
 NOW = datetime(2029, 11, 23, 9, tzinfo=UTC)
 URL = "https://dates.example.org"
@@ -41,21 +43,24 @@ def figures(scale: Scale) -> Iterator[Figure]:
             changes = refresh(running, next(clock)).changes
             assert changes is not None
 
-        with service(config, SETTINGS) as running:
+        with service(config, SETTINGS) as running, asyncio.Runner() as runner:
             move()
-            look = _looking(running)
+            site = _site(running, Kept(running.data / SHELF))
+            runner.run(site.start())
+
+            def look() -> Shown:
+                site.ask_anew()
+                return runner.run(site.shown())
+
             shown = look()
             body, entries = shown.feeds["all"].plain.body, len(shown.shelf.entries)
-            cold, plain = in_turns(
-                scale.rounds,
-                lambda: _cold(running),
-                lambda: milliseconds(lambda: _rows(running)),
-            )
+            cold, plain = in_turns(scale.rounds, lambda: _cold(running), lambda: milliseconds(lambda: _rows(running)))
             again, packing = in_turns(
                 scale.rounds,
                 lambda: milliseconds(look, before=move),
                 lambda: milliseconds(lambda: gzip.compress(body, 6, mtime=0)),
             )
+            assert look().feeds["all"].plain.body != body
     many = f"{entries:,} entries, {len(body) / 1_000_000:,.1f} MB"
     read = Series("sqlite3 reading the text of the same entries, and nothing made of it", "ms", plain)
     yield Figure(Series(f"a feed of {many}, from a store just opened", "ms", cold), read, below=100.0)
@@ -65,18 +70,17 @@ def figures(scale: Scale) -> Iterator[Figure]:
     )
 
 
-def _looking(running: Service) -> Callable[[], Shown]:
-    """What the web server does when it finds that something new is published."""
-    reader = StoreReader(running, FixedClock(NOW))
-    return lambda: make_ready(reader.shelf(), URL)
+def _site(running: Service, kept: Kept | None) -> Site:
+    return Site(StoreReader(running, FixedClock(NOW)), URL, "Dates", kept)
 
 
 def _cold(running: Service) -> float:
-    """Milliseconds until a process that has read nothing yet has its feeds ready."""
+    """Milliseconds until a process that has read nothing yet, and kept nothing, has its feeds ready."""
     store = open_store(database_url(running.settings, running.config))
     try:
-        fresh = Service(running.settings, running.config, store, b"")
-        return milliseconds(_looking(fresh))
+        site = _site(Service(running.settings, running.config, store, b""), None)
+        with asyncio.Runner() as runner:
+            return milliseconds(lambda: runner.run(site.start()))
     finally:
         store.close()
 

@@ -54,34 +54,48 @@ class Ready:
     plain: _Form
     packed: _Form
     last_modified: datetime
-    protecting: Headers
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return len(self.plain.body) + len(self.packed.body)
 
 
-def prepare(body: bytes, *, type: str, cache: str, last_modified: datetime, secure: bool, file_name: str = "") -> Ready:
+def prepare(
+    body: bytes,
+    *,
+    type: str,
+    cache: str,
+    last_modified: datetime,
+    secure: bool,
+    file_name: str = "",
+    private: bool = False,
+) -> Ready:
     """Make bytes ready, with every field that an answer has but ``Date``: nothing is added to it on its way.
 
     `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``; `secure` is that of
-    `guard.protecting`.
+    `guard.protecting`. What is `private` must not be found by search engines.
     """
     name = hashlib.sha256(body).hexdigest()[:32]
     moment = format_datetime(last_modified.astimezone(UTC), usegmt=True)
     common = [("cache-control", cache), ("last-modified", moment), ("vary", "accept-encoding")]
+    if private:
+        common.append(("x-robots-tag", "noindex, nofollow"))
     shown = [("content-type", type)]
     if file_name:
         shown.append(("content-disposition", f'inline; filename="{file_name}"'))
     guarding = protecting(secure=secure)
 
     def form(data: bytes, tag: str, more: Iterable[tuple[str, str]] = ()) -> _Form:
-        unchanged = _encode([("etag", tag), *common])  # what else an asker has of this goes on (RFC 9111, 3.2)
-        found = [*unchanged, *_encode([*shown, *more, ("content-length", str(len(data)))]), *guarding]
+        unchanged = _encode([("etag", tag), *common]) + guarding
+        found = unchanged + _encode([*shown, *more, ("content-length", str(len(data)))])
         return _Form(data, tag.encode(), _Head.of(200, found), _Head.of(304, unchanged))
 
-    packed = gzip.compress(body, 9, mtime=0)  # the time of packing must not show in the bytes
+    packed = gzip.compress(body, 6, mtime=0)  # the time of packing must not show in the bytes
     return Ready(
         plain=form(body, f'"{name}"'),
         packed=form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]),
         last_modified=last_modified,
-        protecting=guarding,
     )
 
 
@@ -93,7 +107,7 @@ async def answer(ready: Ready, scope: Scope, send: Send) -> None:
     """
     method: str = scope["method"]
     if method not in ("GET", "HEAD"):
-        await refuse_method(send, ready.protecting)
+        await refuse_method(send)
         return
     fields: dict[bytes, bytes] = {}
     for field, value in scope["headers"]:
@@ -109,11 +123,16 @@ async def answer(ready: Ready, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.body", "body": body})
 
 
-async def refuse_method(send: Send, protecting: Headers) -> None:
+async def refuse_method(send: Send) -> None:
     """405: calendar programs try PROPFIND, PUT and OPTIONS, and take any other refusal for a failed log-in."""
-    body = b"Only GET and HEAD are answered here.\n"
-    headers = _encode([("allow", "GET, HEAD"), ("content-type", "text/plain"), ("content-length", str(len(body)))])
-    await send({"type": "http.response.start", "status": 405, "headers": headers + protecting})
+    await refuse(405, "Only GET and HEAD are answered here.", send, ("allow", "GET, HEAD"))
+
+
+async def refuse(status: int, words: str, send: Send, *more: tuple[str, str]) -> None:
+    """A refusal in a line of text."""
+    body = f"{words}\n".encode()
+    plain = [*more, ("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body)))]
+    await send({"type": "http.response.start", "status": status, "headers": _encode(plain)})
     await send({"type": "http.response.body", "body": body})
 
 
