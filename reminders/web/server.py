@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -27,6 +30,8 @@ LAST_REQUEST = 1.0
 """Seconds in which a connection may still ask, once the server is ending."""
 LAST_ANSWER = 10
 """Seconds in which the answers then under way must have been taken."""
+SO_ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)
+"""Linux's number, which Python does not name."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -163,8 +168,11 @@ class WebServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, then answer whoever is connected.
 
-        The system resets connections that it has made and nobody has accepted; so they are accepted first.
+        The system resets connections that it has made and nobody has accepted; so they are accepted first, and on
+        Linux none is made meanwhile: who tries is silent for a second, tries again, and is refused.
         """
+        for each in sockets or []:
+            _make_no_more(each)
         waiting = [connection for each in sockets or [] for connection in _accept_all(each)]
         for server in self.servers:
             server.close()
@@ -176,6 +184,15 @@ class WebServer(uvicorn.Server):
 
     def _connection(self) -> Connection:
         return Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _make_no_more(listening: socket.socket) -> None:
+    """Have Linux drop every packet for this socket, by a filter of one instruction: keep nothing (socket(7))."""
+    if sys.platform == "linux":
+        instruction = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+        program = struct.pack("HP", 1, ctypes.addressof(instruction))
+        with suppress(OSError):  # a kernel without filters; then a connection made in this very moment is reset
+            listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def _accept_all(listening: socket.socket) -> Iterator[socket.socket]:
