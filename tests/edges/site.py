@@ -25,7 +25,7 @@ from reminders.planning.rules import parse_rules
 from reminders.planning.subscribers import Subscriber
 from reminders.web import app
 from reminders.web.reading import Edition, Fetch, Personal, Shelf
-from reminders.web.server import WebServer
+from reminders.web.server import WebServer, listen
 from tests.builders import EPOCH, published, subscriber
 
 CHECKOUT = Path(__file__).parents[2]
@@ -159,8 +159,7 @@ def visit(
         letters=letters,
         kept=kept,
     )
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    with listen("127.0.0.1", 0) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         server = WebServer(site)
         thread = threading.Thread(target=_run, args=(server, listening))
