@@ -147,6 +147,7 @@ def visit(
     contact: str = "help@example.org",
     letters: Path | None = None,
     kept: Path | None = None,
+    port: int = 0,
 ) -> Iterator[httpx2.Client]:
     """A client of the running application; its `base_url` is where that listens."""
     site = app.create(
@@ -159,7 +160,7 @@ def visit(
         letters=letters,
         kept=kept,
     )
-    with listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", port) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         server = WebServer(site)
         thread = threading.Thread(target=_run, args=(server, listening))
