@@ -32,7 +32,7 @@ def figures(scale: Scale) -> Iterator[Figure]:
     """One feed of every entry, from a store just opened and after one date moved."""
     with TemporaryDirectory(prefix="reminders-") as name:
         config = Path(name) / "config"
-        write_events(config, scale.entries * 5 // 8)
+        write_events(config, scale.entries * 17 // 32)
         (config / "feeds.yaml").write_text(FEEDS, encoding="utf-8")
         clock = (NOW + timedelta(seconds=each) for each in count())
         days = (FIRST_DAY + timedelta(days=each) for each in count())
@@ -56,7 +56,7 @@ def figures(scale: Scale) -> Iterator[Figure]:
             body, entries = shown.feeds["all"].plain.body, len(shown.shelf.entries)
             cold, plain = in_turns(scale.rounds, lambda: _cold(running), lambda: milliseconds(lambda: _rows(running)))
             again, packing = in_turns(
-                scale.rounds,
+                min(scale.rounds, 3),
                 lambda: milliseconds(look, before=move),
                 lambda: milliseconds(lambda: gzip.compress(body, 6, mtime=0)),
             )
