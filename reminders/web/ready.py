@@ -53,7 +53,7 @@ class Ready:
 
     plain: _Form
     packed: _Form
-    last_modified: datetime
+    last_modified: datetime | None
 
     @property
     def size(self) -> int:
@@ -66,21 +66,27 @@ def prepare(
     *,
     type: str,
     cache: str,
-    last_modified: datetime,
+    last_modified: datetime | None,
     secure: bool,
     file_name: str = "",
     private: bool = False,
+    shared: bool = False,
 ) -> Ready:
     """Make bytes ready, with every field that an answer has but ``Date``: nothing is added to it on its way.
 
-    `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``; `secure` is that of
-    `guard.protecting`. What is `private` must not be found by search engines.
+    `last_modified` is UTC in whole seconds; without it only the tag tells whether the bytes are still the same.
+    `file_name`, if any, must be of ``[a-z0-9.-]``; `secure` is that of `guard.protecting`. What is `private` must not
+    be found by search engines. `shared`: scripts of any other site may read them (the Fetch standard's CORS), which is
+    right for what is public and the same for everybody.
     """
     name = hashlib.sha256(body).hexdigest()[:32]
-    moment = format_datetime(last_modified.astimezone(UTC), usegmt=True)
-    common = [("cache-control", cache), ("last-modified", moment), ("vary", "accept-encoding")]
+    common = [("cache-control", cache), ("vary", "accept-encoding")]
+    if last_modified is not None:
+        common.append(("last-modified", format_datetime(last_modified.astimezone(UTC), usegmt=True)))
     if private:
         common.append(("x-robots-tag", "noindex, nofollow"))
+    if shared:
+        common.append(("access-control-allow-origin", "*"))
     shown = [("content-type", type)]
     if file_name:
         shown.append(("content-disposition", f'inline; filename="{file_name}"'))
@@ -136,7 +142,7 @@ async def refuse(status: int, words: str, send: Send, *more: tuple[str, str]) ->
     await send({"type": "http.response.body", "body": body})
 
 
-def _has(tag: bytes, last_modified: datetime, fields: dict[bytes, bytes]) -> bool:
+def _has(tag: bytes, last_modified: datetime | None, fields: dict[bytes, bytes]) -> bool:
     """Whether the asker already has it. Tags win over times, and are compared weakly (RFC 9110, 13.1.2 and 13.2.2)."""
     tags = fields.get(b"if-none-match")
     if tags is not None:
@@ -146,7 +152,7 @@ def _has(tag: bytes, last_modified: datetime, fields: dict[bytes, bytes]) -> boo
             or tag in [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
         )
     since = fields.get(b"if-modified-since")
-    if since is None:
+    if since is None or last_modified is None:
         return False
     try:
         moment = parsedate_to_datetime(since.decode("latin-1"))

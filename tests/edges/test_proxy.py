@@ -164,7 +164,7 @@ def test_conditions_and_encodings_come_through(front: Proxy) -> None:
 
 
 def test_the_proxy_writes_no_address_down_that_can_be_used(front: Proxy) -> None:
-    for path in (f"/unsubscribe/{TOKEN}", f"/my/{TOKEN}/dates.ics"):
+    for path in (f"/unsubscribe/{TOKEN}", f"/you/{TOKEN}", f"/my/{TOKEN}/dates.ics"):
         front.ask(path)
     front.ask("/past")
     written = front.log.read_text()
