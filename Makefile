@@ -49,7 +49,7 @@ CREATE := "$(INTERPRETER)" -m venv $(VENV)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo test check bench browser python lock clean
+.PHONY: help demo test check bench browser redbot python lock clean
 
 help:
 	@echo 'make demo     a year of the shipped catalogue in a minute, then its pages (ARGS=--exit: without the pages)'
@@ -57,6 +57,7 @@ help:
 	@echo 'make check    style, types, import rules, tests: what a change must pass'
 	@echo 'make bench    the benchmarks'
 	@echo 'make browser  what the browser tests need besides a Chromium'
+	@echo 'make redbot   REDbot, which looks at feeds as a cache does, in an environment of its own'
 	@echo 'make python   which interpreter is used'
 	@echo 'make lock     pins dependencies anew, needs uv (ARGS=--upgrade: the newest)'
 	@echo 'make clean    removes environments and caches; var/ stays'
@@ -78,6 +79,8 @@ bench: $(VENV)/.tests
 	$(BIN)/python -m benchmarks $(ARGS)
 
 browser: $(VENV)/.browser $(NODE)/node_modules/.package-lock.json
+
+redbot: $(VENV)/redbot/.made
 
 python:
 	@test -n "$(FOUND)" && echo 'Python $(VERSION) ($(INTERPRETER))'
@@ -116,13 +119,21 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package.json $(NODE)/package-lo
 	  echo 'npm is not installed: the tests with axe-core and vnu are skipped'; \
 	fi
 
-# One resolution for all three, valid from 3.11 up and on every platform; hashes, but no address of an index.
+# The same steps one folder deeper: what the tests run is not among what they import.
+$(VENV)/redbot/.made: $(VENV)/.made requirements-redbot.lock
+	@rm -rf $(VENV)/redbot
+	@$(CREATE)/redbot
+	@$(subst $(BIN),$(VENV)/redbot/bin,$(INSTALL)) --require-hashes -r requirements-redbot.lock
+	@touch $@
+
+# One resolution for all, valid from 3.11 up and on every platform; hashes, but no address of an index.
 COMPILE := uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
 lock:
 	@test -n "$(UV)" || { echo 'make lock needs uv on PATH' >&2; exit 1; }
 	$(COMPILE) pyproject.toml --extra postgres --group dev -o requirements-dev.lock >/dev/null
 	$(COMPILE) pyproject.toml -c requirements-dev.lock -o requirements.lock >/dev/null
 	$(COMPILE) --group browser -c requirements-dev.lock -o requirements-browser.lock >/dev/null
+	$(COMPILE) --group redbot -c requirements-dev.lock -o requirements-redbot.lock >/dev/null
 	@! grep -n '://' requirements*.lock
 
 clean:

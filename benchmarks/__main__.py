@@ -8,16 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import deliver, load, machine, memory, refresh, render, start
-from benchmarks.figure import SMALL, Figure, Scale
+from benchmarks import deliver, feeds, load, machine, memory, refresh, render, start
+from benchmarks.figure import SMALL, Figure, Missing, Scale
 
-BENCHMARKS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
+BENCHMARKS: dict[str, Callable[[Scale], Iterator[Figure | Missing]]] = {
     "start": start.figures,
     "load": load.figures,
     "render": render.figures,
     "refresh": refresh.figures,
     "deliver": deliver.figures,
     "memory": memory.figures,
+    "feeds": feeds.figures,
 }
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
             print(line, flush=True)
 
     say(f"{machine.words(on)}\nmedian [least to most]; ratios to yardsticks measured in the same rounds")
-    measured: dict[str, list[Figure]] = {}
+    measured: dict[str, list[Figure | Missing]] = {}
     for name in names:
         say(f"\n{name}")
         measured[name] = []

@@ -12,8 +12,10 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
@@ -30,7 +32,7 @@ from reminders.jobs.remind import Reminded, next_due, remind
 from reminders.jobs.service import Service
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
-from reminders.serving import WebServer
+from reminders.web.server import WebServer
 
 LOG = logging.getLogger(__name__)
 QUIET = timedelta(seconds=30)
@@ -179,6 +181,15 @@ class Daemon:
         tidied = await asyncio.to_thread(tidy, self.service, now)
         if tidied != Tidied():
             self.tell(now, tidied)
+
+
+def start(work: Coroutine[Any, Any, None]) -> None:
+    """Run this, such as `run`, in a loop of its own: uvloop's, which serves twice as fast, where there is one."""
+    make = asyncio.new_event_loop
+    with suppress(ImportError):  # Windows has none
+        from uvloop import new_event_loop as make
+    with asyncio.Runner(loop_factory=make) as runner:
+        runner.run(work)
 
 
 async def run(daemon: Daemon | None, application: ASGIApp | None, listening: socket.socket | None) -> None:

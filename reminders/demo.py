@@ -26,8 +26,9 @@ from reminders.jobs.refresh import Refreshed
 from reminders.jobs.service import Service, database_url, make_key, read_key
 from reminders.mail.folder import FolderTransport
 from reminders.planning.notices import Notice, NoticeKind
-from reminders.serving import application, listen
+from reminders.serving import application
 from reminders.store import engine, ledger
+from reminders.web.server import listen
 
 LONDON = ZoneInfo("Europe/London")
 START = datetime(2018, 11, 23, 9, 0, tzinfo=LONDON).astimezone(UTC)

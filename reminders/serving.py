@@ -1,24 +1,21 @@
-"""The pages and feeds of one service over HTTP: what the store holds, through the web room, on a socket."""
+"""The pages and feeds of one service: what the store holds, through the web room."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-import uvicorn
 from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
 from reminders.catalogue.events import Kind
 from reminders.clock import Clock
-from reminders.errors import WrongUse
 from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
@@ -153,46 +150,3 @@ def application(service: Service, clock: Clock, *, letters: Path | None = None) 
         letters=letters,
         kept=service.data / SHELF,
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one. Raises `WrongUse` when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(128)  # at once: only then is the port ours, and nobody who comes early is refused
-    except OSError as error:
-        listening.close()
-        raise WrongUse(f"the web server cannot listen on {host}:{port} ({error.strerror}): set another port") from error
-    listening.set_inheritable(False)
-    return listening
-
-
-class WebServer(uvicorn.Server):
-    """uvicorn in the daemon's loop, which takes the signals itself: uvicorn would raise them again at its end."""
-
-    def __init__(self, application: ASGIApp) -> None:
-        super().__init__(
-            uvicorn.Config(
-                application,
-                log_config=None,
-                access_log=False,  # addresses of unsubscribe pages would be in it
-                server_header=False,
-                lifespan="on",
-                proxy_headers=False,
-                timeout_graceful_shutdown=5,
-                timeout_keep_alive=30,
-            )
-        )
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def run_on(self, listening: socket.socket) -> None:
-        """Serve until `should_exit` is set. Raises `WrongUse` when it could not start."""
-        await self.serve(sockets=[listening])
-        if not self.started:
-            raise WrongUse("the web server could not start; the log says why")

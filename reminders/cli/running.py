@@ -36,10 +36,11 @@ LOG = logging.getLogger("reminders")
 def demo(leave: bool, port: int, folder: Path) -> None:
     """A year of the shipped catalogue in less than a minute, then its pages. Mails nobody."""
     from reminders import demo as demos
+    from reminders.daemon import start
 
     stay = sys.stdout.isatty() and not leave
     say = lambda line: click.echo(line)  # noqa: E731  # flushes, unlike print
-    asyncio.run(demos.demo(folder, say, port=port, stay=stay, pace=0.1 if stay else 0.0, program=_typed()))
+    start(demos.demo(folder, say, port=port, stay=stay, pace=0.1 if stay else 0.0, program=_typed()))
 
 
 def _typed() -> str:
@@ -58,14 +59,15 @@ def _typed() -> str:
 def run(make: bool, only: str | None, config: Path) -> None:
     """The service: reads the files, publishes the feeds, mails reminders, serves the pages. Ends on SIGTERM."""
     from reminders.clock import SystemClock
-    from reminders.daemon import Daemon
+    from reminders.daemon import Daemon, start
     from reminders.daemon import run as run_daemon
     from reminders.files import read_settings
     from reminders.jobs.deliver import transport_of
     from reminders.jobs.service import database_url
-    from reminders.serving import application, listen
+    from reminders.serving import application
     from reminders.store.engine import absent
     from reminders.telemetry import start_logging
+    from reminders.web.server import listen
 
     start_logging()
     if make and absent(database_url(read_settings(config, os.environ), config)):
@@ -89,7 +91,7 @@ def run(make: bool, only: str | None, config: Path) -> None:
 
     with opened(config) as service:
         _first_look(service, only)
-        asyncio.run(work(service))
+        start(work(service))
 
 
 def _first_look(service: Service, only: str | None) -> None:

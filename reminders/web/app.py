@@ -33,7 +33,7 @@ from reminders.web.site import Site
 LOG = logging.getLogger(__name__)
 ROBOTS = b"User-agent: *\nDisallow: /unsubscribe/\nDisallow: /you/\n"
 """Google's calendar keeps to it, so feeds must not be named here."""
-ASSETS_KEPT = "public, max-age=3600"
+ASSETS_KEPT = "max-age=3600"
 _MADE = datetime(2018, 11, 23, tzinfo=UTC)
 """Assets change only with the program; their tag says so, this only has to be some time."""
 
@@ -58,6 +58,7 @@ def create(
     the server's own, for what it served last.
     """
     public = public_url.rstrip("/")
+    secure = public.startswith("https://")
     site = Site(reader, public, name, Kept(kept) if kept else None)
     fetches = Fetches(reader, clock)
     pages = Pages(site, clock, name=name, contact=contact, templates=templates, letters=letters is not None)
@@ -90,7 +91,7 @@ def create(
         Route("/you/{token}", own.page, methods=["GET", "POST"]),
         Route("/healthz", health),
         Route("/robots.txt", _robots),
-        Route("/assets/{file}", _Assets(templates[-1] / "assets")),
+        Route("/assets/{file}", _Assets(templates[-1] / "assets", secure=secure)),
         *documents.routes(site, name=name, contact=contact),
     ]
     if letters is not None:
@@ -101,7 +102,7 @@ def create(
         exception_handlers={HTTPException: pages.failed, Exception: pages.failed},
     )
     inner.router.redirect_slashes = False
-    return Guard(Feeds(site, fetches, inner), secure=public.startswith("https://"))
+    return Guard(Feeds(site, fetches, inner), secure=secure)
 
 
 async def _robots(_: Request) -> Response:
@@ -111,10 +112,14 @@ async def _robots(_: Request) -> Response:
 class _Assets:
     """The style sheets, read once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, secure: bool) -> None:
         self.files: dict[str, Ready] = {
             path.name: prepare(
-                path.read_bytes(), type="text/css; charset=utf-8", cache=ASSETS_KEPT, last_modified=_MADE
+                path.read_bytes(),
+                type="text/css; charset=utf-8",
+                cache=ASSETS_KEPT,
+                last_modified=_MADE,
+                secure=secure,
             )
             for path in folder.glob("*.css")
         }

@@ -47,7 +47,11 @@ class Document:
         shelf = (await self.site.shown()).shelf
         if shelf is not self._of:
             self._earlier = _newest(self._earlier | self._made)
-            self._of, self._known, self._made = shelf, _known(shelf), {}
+            self._of, self._known, self._made = (
+                shelf,
+                query.known((each.event for each in shelf.published.values()), shelf.kinds),
+                {},
+            )
         chosen = self._chosen(asked) if asked and self.narrows else self._whole
         made = self._made
         if chosen.name not in made:
@@ -78,15 +82,15 @@ def routes(site: Site, *, name: str, contact: str) -> list[Route]:
 
     def changes(shelf: Shelf, _: Feed) -> Ready:
         body = atom.render(shelf.changes, name=name, contact=contact, public_url=site.public_url)
-        return _ready(body, atom.TYPE)
+        return _ready(body, atom.TYPE, site)
 
     def events(shelf: Shelf, chosen: Feed) -> Ready:
         def fits(event: Event, kind: str) -> bool:
             return chosen.narrowed is not None and matches(chosen.narrowed, event, kind)
 
-        return _ready(data.render(shelf, name=name, public_url=site.public_url, chosen=fits), data.TYPE)
+        return _ready(data.render(shelf, name=name, public_url=site.public_url, chosen=fits), data.TYPE, site)
 
-    schema = _ready(data.schema(), "application/schema+json")
+    schema = _ready(data.schema(), "application/schema+json", site)
     return [
         Route(atom.PATH, Document(site, atom.PATH, changes)),
         Route(data.PATH, Document(site, data.PATH, events, narrows=True)),
@@ -94,22 +98,11 @@ def routes(site: Site, *, name: str, contact: str) -> list[Route]:
     ]
 
 
-def _known(shelf: Shelf) -> query.Known:
-    """What the events can be chosen by; unlike feeds, the document holds those without a date too."""
-    events = [each.event for each in shelf.published.values()]
-    return {
-        "level": {str(event.level): f"Level {event.level}" for event in events if event.level is not None},
-        "category": {category: category for event in events for category in event.categories},
-        "kind": {id: kind.label for id, kind in shelf.kinds.items()},
-        "provider": {event.provider: event.provider for event in events if event.provider},
-        "event": {event.id: event.id for event in events},
-    }
-
-
 def _newest(made: dict[str, Ready]) -> dict[str, Ready]:
     return dict(list(made.items())[-MOST:])
 
 
-def _ready(body: bytes, type: str) -> Ready:
+def _ready(body: bytes, type: str, site: Site) -> Ready:
     """Their bytes follow from facts, words and settings, of which no one time is known: the tag alone tells them."""
-    return prepare(body, type=f"{type}; charset=utf-8", cache=CACHE, last_modified=None, shared=True)
+    secure = site.public_url.startswith("https://")
+    return prepare(body, type=f"{type}; charset=utf-8", cache=CACHE, last_modified=None, secure=secure, shared=True)

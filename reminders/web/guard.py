@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+Headers = list[tuple[bytes, bytes]]
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-src 'self'; "
     "frame-ancestors 'self'; base-uri 'none'"
@@ -11,20 +12,23 @@ POLICY = (
 """Nothing is fetched from anybody else, and no script runs."""
 
 
+def protecting(*, secure: bool) -> Headers:
+    """The fields. `secure`: the site is public over https, and asks to stay so."""
+    fields = [
+        (b"content-security-policy", POLICY.encode()),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    return [*fields, (b"strict-transport-security", b"max-age=31536000")] if secure else fields
+
+
 class Guard:
-    """Adds the fields unless the answer has its own. `secure`: the site is public over https, and asks to stay so."""
+    """Adds the fields unless the answer has its own. What `ready.prepare` made has them already."""
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self.app = app
-        fields = {
-            b"content-security-policy": POLICY.encode(),
-            b"cross-origin-opener-policy": b"same-origin",
-            b"referrer-policy": b"no-referrer",
-            b"x-content-type-options": b"nosniff",
-        }
-        if secure:
-            fields[b"strict-transport-security"] = b"max-age=31536000"
-        self.fields = list(fields.items())
+        self.fields = protecting(secure=secure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -84,7 +84,7 @@ def declared(shown: Shown) -> list[Offer]:
 def like(chosen: Sequence[tuple[str, str]], shown: Shown) -> list[Offer]:
     """What shows the same dates as a list that is narrowed by these; all declared feeds if it is not.
 
-    Nothing where no date that calendars can show was ever known by what was chosen.
+    Nothing where no event is known by what was chosen.
     """
     if not chosen:
         return declared(shown)

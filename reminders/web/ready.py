@@ -8,21 +8,43 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from http import HTTPStatus
 
 from starlette.types import Scope, Send
 
-Headers = list[tuple[bytes, bytes]]
-READ = (b"GET", b"HEAD")
+from reminders.web.guard import Headers, protecting
+
+WHOLE = "reminders.whole"
+"""The extension of ASGI by which `server.Connection` takes an answer as bytes: uvicorn looks at each field each time,
+which is half of what a feed costs."""
+_ASKED = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))
+"""The fields that are looked at."""
+_USUAL = frozenset((b"gzip", b"gzip, deflate", b"gzip, deflate, br", b"gzip, deflate, br, zstd", b"br, gzip"))
+"""What calendar programs and browsers say that take gzip."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """The bytes in one encoding: a strong tag of their own, and the header fields of 200 and 304."""
+    """The bytes in one encoding: a strong tag of their own, and the heads of 200 and 304."""
 
     body: bytes
     tag: bytes
-    found: Headers
-    unchanged: Headers
+    found: _Head
+    unchanged: _Head
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Status and header fields; the same as bytes, for who can send them so."""
+
+    status: int
+    fields: Headers
+    raw: bytes
+
+    @classmethod
+    def of(cls, status: int, fields: Headers) -> _Head:
+        first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
+        return cls(status, fields, b"\r\n".join([first, *(name + b": " + value for name, value in fields)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +67,17 @@ def prepare(
     type: str,
     cache: str,
     last_modified: datetime | None,
+    secure: bool,
     file_name: str = "",
     private: bool = False,
     shared: bool = False,
 ) -> Ready:
-    """Make bytes ready. `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``.
+    """Make bytes ready, with every field that an answer has but ``Date``: nothing is added to it on its way.
 
-    Without `last_modified` only the tag tells whether the bytes are still the same. What is `private` must not be found
-    by search engines. `shared`: scripts of any other site may read them (the Fetch standard's CORS), which is right for
-    what is public and the same for everybody.
+    `last_modified` is UTC in whole seconds; without it only the tag tells whether the bytes are still the same.
+    `file_name`, if any, must be of ``[a-z0-9.-]``; `secure` is that of `guard.protecting`. What is `private` must not
+    be found by search engines. `shared`: scripts of any other site may read them (the Fetch standard's CORS), which is
+    right for what is public and the same for everybody.
     """
     name = hashlib.sha256(body).hexdigest()[:32]
     common = [("cache-control", cache), ("vary", "accept-encoding")]
@@ -66,11 +90,12 @@ def prepare(
     shown = [("content-type", type)]
     if file_name:
         shown.append(("content-disposition", f'inline; filename="{file_name}"'))
+    guarding = protecting(secure=secure)
 
     def form(data: bytes, tag: str, more: Iterable[tuple[str, str]] = ()) -> _Form:
-        unchanged = _encode([("etag", tag), *common])
+        unchanged = _encode([("etag", tag), *common]) + guarding
         found = unchanged + _encode([*shown, *more, ("content-length", str(len(data)))])
-        return _Form(data, tag.encode(), found, unchanged)
+        return _Form(data, tag.encode(), _Head.of(200, found), _Head.of(304, unchanged))
 
     packed = gzip.compress(body, 6, mtime=0)  # the time of packing must not show in the bytes
     return Ready(
@@ -91,14 +116,17 @@ async def answer(ready: Ready, scope: Scope, send: Send) -> None:
         await refuse_method(send)
         return
     fields: dict[bytes, bytes] = {}
-    for field, value in scope["headers"]:  # a field sent twice is a list in two parts (RFC 9110, 5.2)
-        fields[field] = fields[field] + b"," + value if field in fields else value
+    for field, value in scope["headers"]:
+        if field in _ASKED:  # one sent twice is a list in two parts (RFC 9110, 5.2)
+            fields[field] = fields[field] + b"," + value if field in fields else value
     form = ready.packed if _takes_gzip(fields.get(b"accept-encoding", b"")) else ready.plain
-    unchanged = _has(form.tag, ready.last_modified, fields)
+    unchanged = fields.get(b"if-none-match") == form.tag or _has(form.tag, ready.last_modified, fields)
     body = b"" if unchanged or method == "HEAD" else form.body
-    status, headers = (304, form.unchanged) if unchanged else (200, form.found)
-    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-    await send({"type": "http.response.body", "body": body})
+    head = form.unchanged if unchanged else form.found
+    whole = scope.get("extensions", {}).get(WHOLE)
+    if whole is None or not whole(scope, head.raw, body):
+        await send({"type": "http.response.start", "status": head.status, "headers": head.fields})
+        await send({"type": "http.response.body", "body": body})
 
 
 async def refuse_method(send: Send) -> None:
@@ -118,7 +146,11 @@ def _has(tag: bytes, last_modified: datetime | None, fields: dict[bytes, bytes])
     """Whether the asker already has it. Tags win over times, and are compared weakly (RFC 9110, 13.1.2 and 13.2.2)."""
     tags = fields.get(b"if-none-match")
     if tags is not None:
-        return tags.strip() == b"*" or tag in [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
+        return (
+            tags == tag
+            or tags.strip() == b"*"
+            or tag in [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
+        )
     since = fields.get(b"if-modified-since")
     if since is None or last_modified is None:
         return False
@@ -130,6 +162,8 @@ def _has(tag: bytes, last_modified: datetime | None, fields: dict[bytes, bytes])
 
 
 def _takes_gzip(accepted: bytes) -> bool:
+    if accepted in _USUAL:
+        return True
     weights: dict[bytes, bool] = {}
     for part in accepted.lower().split(b","):
         name, _, weight = part.partition(b";")

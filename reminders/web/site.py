@@ -33,7 +33,7 @@ ASK_AFTER = 1.0
 PATIENCE = 2.0
 """Seconds a request waits for news before it is answered with what is there."""
 TYPE = "text/calendar; charset=utf-8"
-CACHE = "public, max-age=900, stale-if-error=86400"
+CACHE = "max-age=900, stale-if-error=86400"
 """A cache between may answer for a day while this server is away; calendar programs forgive no error."""
 PRIVATE = "private, max-age=0, must-revalidate"
 MOST_BYTES, MOST_ADDRESSES, LONG = 64_000_000, 10_000, 1_000
@@ -127,7 +127,7 @@ class Shown:
     @cached_property
     def known(self) -> query.Known:
         """What feeds can be narrowed by."""
-        return query.known(self.shelf.entries.values(), self.shelf.kinds)
+        return query.known((each.event for each in self.shelf.published.values()), self.shelf.kinds)
 
     def narrowed(self, asked: Sequence[tuple[str, str]]) -> Feed:
         """The feed of what a page shows with these parameters."""
@@ -166,8 +166,15 @@ class Shown:
             body = calendar.join(
                 feed, (), last_modified=moved, checked=self.shelf.checked, source_url=None, page_url=None
             )
-        cache = PRIVATE if private else CACHE
-        return prepare(body, type=TYPE, cache=cache, last_modified=moved, file_name=f"{name}.ics", private=private)
+        return prepare(
+            body,
+            type=TYPE,
+            cache=PRIVATE if private else CACHE,
+            last_modified=moved,
+            secure=self.public_url.startswith("https://"),
+            file_name=f"{name}.ics",
+            private=private,
+        )
 
     def _join(self, feed: Feed, stamp: FeedStamp | None, *, private: bool) -> tuple[bytes, datetime]:
         entries = self.shelf.entries.values()

@@ -17,7 +17,6 @@ from secrets import token_urlsafe
 from typing import Any
 
 import httpx2
-import uvicorn
 
 from reminders.catalogue.events import Amendment, Event, Kind, PublishedEvent
 from reminders.catalogue.parse import parse_events
@@ -31,6 +30,7 @@ from reminders.planning.subscribers import Selection, Subscriber
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
 from reminders.web.reading import Edition, Fetch, Personal, Reader, Shelf
+from reminders.web.server import WebServer, listen
 from tests.builders import EPOCH, published, subscriber
 
 CHECKOUT = Path(__file__).parents[2]
@@ -198,6 +198,7 @@ def visit(
     contact: str = "help@example.org",
     letters: Path | None = None,
     kept: Path | None = None,
+    port: int = 0,
 ) -> Iterator[httpx2.Client]:
     """A client of the running application; its `base_url` is where that listens."""
     site = app.create(
@@ -210,11 +211,9 @@ def visit(
         letters=letters,
         kept=kept,
     )
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    with listen("127.0.0.1", port) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        settings = uvicorn.Config(site, lifespan="on", ws="none", log_config=None, access_log=False)
-        server = uvicorn.Server(settings)
+        server = WebServer(site)
         thread = threading.Thread(target=_run, args=(server, listening))
         thread.start()
         try:
@@ -254,6 +253,6 @@ def ask(paths: Iterable[str]) -> set[tuple[tuple[str, object], ...]]:
     return seen
 
 
-def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+def _run(server: WebServer, listening: socket.socket) -> None:
     with suppress(SystemExit):  # how uvicorn says that the application did not start
         server.run(sockets=[listening])

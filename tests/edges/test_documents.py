@@ -57,7 +57,7 @@ def test_each_says_what_it_is_and_may_be_read_by_scripts_of_any_site(site: httpx
     answer = site.get(path)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == f"{type}; charset=utf-8"
-    assert answer.headers["Cache-Control"] == "public, max-age=900, stale-if-error=86400"
+    assert answer.headers["Cache-Control"] == "max-age=900, stale-if-error=86400"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in answer.headers
     assert "Set-Cookie" not in answer.headers
@@ -198,7 +198,7 @@ async def test_only_some_choices_are_kept_ready() -> None:
 
     def make(shelf: Shelf, chosen: Feed) -> Ready:
         made.append(chosen.name)
-        return prepare(b"{}", type="application/json", cache="no-cache", last_modified=None)
+        return prepare(b"{}", type="application/json", cache="no-cache", last_modified=None, secure=False)
 
     async def ignore(_: object) -> None:
         pass

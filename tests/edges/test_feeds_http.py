@@ -50,7 +50,7 @@ def test_a_feed_is_a_calendar_of_the_dates_that_are_known(site: httpx2.Client) -
     assert answer.headers["Content-Type"] == "text/calendar; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'inline; filename="leadership.ics"'
     assert answer.headers["Last-Modified"] == "Fri, 23 Nov 2018 09:00:00 GMT"
-    assert "public" in answer.headers["Cache-Control"]
+    assert answer.headers["Cache-Control"] == "max-age=900, stale-if-error=86400"
     shown = summaries(answer)
     assert "Applications close 10:00 UK time: Leadership and Management Fellows, August 2019" in shown
     assert len(shown) == 8

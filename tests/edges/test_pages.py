@@ -356,7 +356,7 @@ def test_an_event_has_a_subscribe_page_of_its_own(site: httpx2.Client) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["feed=nothing", "event=nothing", "event=mary-seacole-programme", "level=9", "level=2&kind=nothing", "level=two"],
+    ["feed=nothing", "event=nothing", "level=9", "level=2&kind=nothing", "level=two"],
 )
 def test_a_calendar_that_is_not_there_has_no_subscribe_page(site: httpx2.Client, query: str) -> None:
     assert site.get(f"/calendars?{query}").status_code == 404
@@ -403,8 +403,14 @@ def test_a_narrowed_list_leads_to_the_calendar_of_exactly_what_it_shows(site: ht
     assert "Subscribe to exactly" not in site.get("/").text
 
 
-def test_a_list_of_what_no_calendar_can_show_offers_none(site: httpx2.Client) -> None:
-    assert "/calendars?level=" not in site.get("/?level=4").text
+@pytest.mark.parametrize("query", ["level=4", "event=mary-seacole-programme"])
+def test_what_has_no_date_yet_can_be_subscribed_to_and_waits_for_one(site: httpx2.Client, query: str) -> None:
+    assert f"{PUBLIC}/feeds/all.ics?{query}" in site.get(f"/calendars?{query}").text
+    assert "No dates announced yet" in site.get(f"/feeds/all.ics?{query}").text
+
+
+def test_a_list_leads_to_the_calendar_of_exactly_that_list(site: httpx2.Client) -> None:
+    assert "/calendars?level=4" in site.get("/?level=4").text
 
 
 def test_how_a_calendar_shows_its_dates_can_be_chosen(site: httpx2.Client) -> None:

@@ -6,13 +6,14 @@ import json
 
 import pytest
 
+from benchmarks import servers
 from benchmarks.__main__ import BENCHMARKS, main
-from benchmarks.figure import SMALL, Figure, Series, in_turns
+from benchmarks.figure import SMALL, Figure, Missing, Series, in_turns
 
 
-@pytest.mark.parametrize("name", ["start", "render", "refresh", "deliver"])
+@pytest.mark.parametrize("name", ["start", "render", "refresh", "deliver", "feeds"])
 def test_a_benchmark_still_measures_what_the_product_does(name: str) -> None:
-    found = list(BENCHMARKS[name](SMALL))
+    found = [each for each in BENCHMARKS[name](SMALL) if not isinstance(each, Missing)]
     assert found
     for figure in found:
         assert len(figure.series.values) >= SMALL.rounds
@@ -62,3 +63,21 @@ def test_the_first_round_only_warms_up() -> None:
 def test_a_missed_target_is_a_printed_word(seconds: float, word: str) -> None:
     figure = Figure(Series("a command", "s", (seconds,)), below=1.0)
     assert list(figure.words())[1].endswith(f"  target below 1 s: {word}")
+
+
+@pytest.mark.parametrize(("mine", "word"), [(31.0, "met"), (30.0, "met"), (29.0, "MISSED")])
+def test_a_target_may_be_a_ratio(mine: float, word: str) -> None:
+    figure = Figure(Series("ours", "answers/s", (mine,)), Series("theirs", "answers/s", (100.0,)), ratio_at_least=0.3)
+    assert list(figure.words())[2].endswith(f"  target at least 0.3 x: {word}")
+    assert figure.facts()["met"] is figure.met is (word == "met")
+
+
+def test_a_tool_that_is_not_here_is_named_and_the_rest_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(servers, "SBIN", "/nowhere")
+    main(["feeds", "--small"])
+    printed = capsys.readouterr().out
+    assert "  not measured: what needs wrk, which is not here: apt install wrk\n" in printed
+    assert "from a store just opened\n" in printed
