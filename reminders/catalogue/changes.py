@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from reminders.catalogue.dates import narrows
-from reminders.catalogue.events import Catalogue, Event, EventDate, PublishedEvent, Status
+from reminders.catalogue.events import Catalogue, Event, EventDate, PublishedEvent, Status, worse
 from reminders.catalogue.wording import words
 
 FEW = 3
@@ -68,7 +68,6 @@ class Changes:
         return tuple(change for change in self.items if change.kind in kinds)
 
 
-_SEVERITY = (Status.PLANNED, Status.POSTPONED, Status.CANCELLED, Status.WITHDRAWN)
 _OFF = (Status.CANCELLED, Status.WITHDRAWN)
 
 
@@ -76,7 +75,7 @@ def effective(event: Event) -> Event:
     """The event with its own status pushed down to its dates; a date that is worse off keeps its own."""
     if event.status is Status.PLANNED:
         return event
-    dates = (replace(date, status=max(date.status, event.status, key=_SEVERITY.index)) for date in event.dates)
+    dates = (replace(date, status=worse(date.status, event.status)) for date in event.dates)
     return replace(event, dates=tuple(dates))
 
 
