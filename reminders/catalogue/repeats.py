@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 
 from reminders.catalogue.dates import DateError, Precision, When
 from reminders.catalogue.recurrence import LAST_DAY, MOST, Recurrence, days, takes_place
@@ -13,7 +13,8 @@ from reminders.catalogue.summertime import clocks
 
 AHEAD = 10
 """For so many years the clocks must be known to follow one rule for a series without an end."""
-_SAMPLE = 100
+_SAMPLE = timedelta(days=4 * 366)
+"""So much of a series shows whether its occurrences overlap."""
 
 
 def check_series(rule: Recurrence, when: When) -> None:
@@ -25,7 +26,10 @@ def check_series(rule: Recurrence, when: When) -> None:
     if when.qualifier:
         firm = when.edtf.replace(when.qualifier, "")
         raise DateError("a date that is not certain cannot repeat", f"write {firm} in 'when', or leave 'repeats' out")
-    found = list(islice(days(rule, when.first), MOST + 1))
+    ahead = days(rule, when.first)
+    found = list(islice(ahead, 1))
+    near = LAST_DAY if rule.bounded else when.first + _SAMPLE
+    found += takewhile(lambda day: day <= near, islice(ahead, MOST))
     if not found and rule.until and rule.until < when.first:
         raise DateError(f"the series ends on {rule.until}, before it begins", f"write UNTIL={when.first} or later")
     if not found:
@@ -50,7 +54,7 @@ def _check_ends(rule: Recurrence, when: When, found: list[date]) -> None:
     length = (when.last or found[0]) - found[0]
     if (rule.count and len(found) < rule.count) or (rule.bounded and found[-1] > LAST_DAY - length):
         raise DateError(f"the series goes on after {LAST_DAY.year}", "write a smaller COUNT, or an earlier UNTIL")
-    samples = (when_on(when, day) for day in found[:_SAMPLE] if day <= LAST_DAY - length)
+    samples = (when_on(when, day) for day in found if day <= min(LAST_DAY - length, found[0] + _SAMPLE))
     if any(_later(before) > _earlier(after) for before, after in pairwise(samples)):
         raise DateError("one begins before the one before it is over", "make 'when' shorter, or the step longer")
 

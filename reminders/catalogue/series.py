@@ -138,6 +138,11 @@ def _name(series: EventDate, day: date) -> str:
     return f"{series.occurrence}{MARK}{day.isoformat()}"
 
 
+def series_of(occurrence: EventDate) -> str:
+    """The name of the series that an occurrence is of."""
+    return occurrence.occurrence.partition(MARK)[0]
+
+
 def day_of(occurrence: EventDate) -> date:
     """The local day on which an occurrence was to be."""
     return date.fromisoformat(occurrence.occurrence.rpartition(MARK)[2])

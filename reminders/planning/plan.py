@@ -15,8 +15,9 @@ happens owes it, or records why not:
 - it was due, of a date known, when the store began: ``before-epoch``;
 - its use ended meanwhile, because nothing ran: ``superseded`` by the next rung, or ``expired``;
 - it is late because the date moved, and a change notice tells this person so: ``superseded``;
-- it is late because a series is new to them, an earlier occurrence is still to come and so is the next rung:
-  ``superseded``. Who hears of a weekly course gets one mail about it, not one for each week of the month.
+- it is late because several occurrences of a series are new to this person at once, it is not of the first of them, and
+  another rung of its own is to come: ``superseded``. Who hears of a weekly course gets one mail about it, not one for
+  each week of the month.
 
 Of a date that repeats each occurrence is a date. At an instant set for ever nobody is reminded of one: it would be
 that of all of them.
@@ -45,6 +46,7 @@ from reminders.catalogue.series import (
     occurrence,
     occurrences,
     published_occurrences,
+    series_of,
 )
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.planning.rules import OnJoin, Rule, rules_about
@@ -107,19 +109,34 @@ def due(
     joined = [each for each in people if any(since < at <= now for at in each.joined or (each.joined_at,))]
     notices: list[Notice] = []
     for published in sorted(events, key=lambda each: each.event.id):
-        nearest = _nearest(published, now)
+        caught_up: set[tuple[int, str, datetime]] = set()
         for dated in within_reach(published, rules, max(since, epoch), now):
             ladder = _ladder(published.event, dated.date, rules, kinds, nation)
             if not ladder or ladder[0].due_at > now:
                 continue
-            waits = is_occurrence(dated.date) and dated.date.key not in nearest
             everybody = dated.known_at > since or any(since < rung.due_at <= now for rung in ladder)
             for person in people if everybody else joined:
                 followed = followed_since(person, published.event, dated.date.kind)
-                if followed is not None:
-                    notices += _ready(
-                        published.event, dated, ladder, person, followed, since, now, epoch, announced, waits=waits
-                    )
+                if followed is None:
+                    continue
+                there = max(dated.known_at, followed)
+                turn = (person.id, series_of(dated.date), there)
+                found = _ready(
+                    published.event,
+                    dated,
+                    ladder,
+                    person,
+                    followed,
+                    since,
+                    now,
+                    epoch,
+                    announced,
+                    waits=turn in caught_up,
+                )
+                for notice in found:
+                    notices.append(notice)
+                    if is_occurrence(dated.date) and not notice.dropped and notice.due_at < there:
+                        caught_up.add(turn)
     return notices
 
 
@@ -275,7 +292,8 @@ def within_reach(
         if dated.date.repeats is None and not dated.earlier:
             yield dated
         else:
-            yield from published_occurrences(dated, *_days(event.event, dated.date, rules, since, until))
+            found = published_occurrences(dated, *_days(event.event, dated.date, rules, since, until))
+            yield from sorted(found, key=lambda each: (each.date.when.begins or NEVER, each.date.occurrence))
 
 
 def _days(event: Event, date: EventDate, rules: tuple[Rule, ...], since: datetime, until: datetime) -> tuple[Day, Day]:
@@ -294,14 +312,6 @@ def _next(event: Event, date: EventDate, rules: tuple[Rule, ...], after: datetim
     first, last = _days(event, date, rules, after, after)
     yield from occurrences(date, first, last)
     yield from coming(date, last + timedelta(days=1), 1)
-
-
-def _nearest(event: PublishedEvent, now: datetime) -> set[tuple[str, str]]:
-    """The keys of the occurrences that are the next of their series."""
-    series = (dated.date for dated in event.dates if dated.date.repeats)
-    found = (coming(each, zones.local(now, each.when.zone).date(), AHEAD) for each in series)
-    live = ([each for each in some if each.status is Status.PLANNED and _news_until(each.when) > now] for some in found)
-    return {some[0].key for some in live if some}
 
 
 def _announced(event: PublishedEvent, change: Change, now: datetime) -> tuple[PublishedDate | None, EventDate | None]:
@@ -340,7 +350,7 @@ def _ready(
 ) -> Iterator[Notice]:
     """What becomes of the rungs that are ready for one person, who has followed the date since `followed`.
 
-    What is late of one that `waits`, being not the next of its series, gives way to what follows.
+    What is late of one that `waits`, as something was said of its series at the same time, gives way to what follows.
     """
     chain = [rung for rung in ladder if _fits(rung.rule, person)]
     there = max(dated.known_at, followed)
