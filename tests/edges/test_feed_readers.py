@@ -27,7 +27,7 @@ from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry, draw, stamp
 from reminders.feed.selection import parse_feeds
 from reminders.planning.rules import parse_rules
-from tests.builders import EPOCH, LONDON, published
+from tests.builders import EPOCH, LONDON
 from tests.contentlines import unfold
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -89,16 +89,15 @@ def publish(files: Mapping[str, bytes], now: datetime, before: Publication | Non
             draft = draw(event, line, KINDS[line.kind], event_url=f"{SITE}/events/{event.id}")
             if draft is not None:
                 entries[draft.uid] = stamp(draft, before.entries.get(draft.uid), now)
-    events = {event.id: published(event) for event in catalogue.events}
     stamps, feeds = {}, {}
     for name, feed in FEEDS.items():
-        shown = calendar.select(feed, events, entries.values())
-        digest, old = calendar.digest(feed, shown), before.stamps.get(name)
-        stamps[name] = old if old is not None and old.digest == digest else FeedStamp(digest, now)
+        shown = calendar.select(feed, entries.values())
+        stamps[name] = calendar.stamp(feed, shown, before.stamps.get(name), now, checked=EPOCH.date(), site=SITE)
         feeds[name] = calendar.join(
             feed,
             shown,
             last_modified=stamps[name].last_modified,
+            checked=EPOCH.date(),
             source_url=f"{SITE}/feeds/{name}.ics",
             page_url=f"{SITE}/",
         )
@@ -265,7 +264,7 @@ def test_every_reader_sees_that_a_feed_without_dates_works(
 ) -> None:
     empty = publish({"none.yaml": b"events: []\nend: events\n"}, EPOCH).feeds["courses"]
     day = date(2018, 11, 23)
-    assert reader(empty, tmp_path) == [("No dates at present: Leadership courses", day, day + timedelta(days=1))]
+    assert reader(empty, tmp_path) == [("No dates announced yet", day, day + timedelta(days=1))]
 
 
 # No backslash before an n in the title: `ics` takes the two for a line break, however they are escaped.
