@@ -95,6 +95,11 @@ def days(rule: Recurrence, first: date, *, since: date | None = None) -> Iterato
     return found if since is None else (day for day in found if day >= since)
 
 
+def last_day(rule: Recurrence, first: date) -> date | None:
+    """The last local day of a series that begins on `first`; None when it has no end."""
+    return max(days(rule, first), default=first) if rule.bounded else None
+
+
 def takes_place(rule: Recurrence, first: date, day: date) -> bool:
     """Whether `day` is one of the series that begins on `first`."""
     return day >= first and next(days(rule, first, since=day), None) == day

@@ -8,11 +8,9 @@ from itertools import islice, pairwise, takewhile
 
 from reminders.catalogue.dates import DateError, Precision, When
 from reminders.catalogue.recurrence import LAST_DAY, MOST, Recurrence, days, takes_place
-from reminders.catalogue.series import when_on
+from reminders.catalogue.series import when_on, years
 from reminders.catalogue.summertime import clocks
 
-AHEAD = 10
-"""For so many years the clocks must be known to follow one rule for a series without an end."""
 _SAMPLE = timedelta(days=4 * 366)
 """So much of a series shows whether its occurrences overlap."""
 
@@ -40,7 +38,7 @@ def check_series(rule: Recurrence, when: When) -> None:
         raise DateError(f"the date would repeat more than {MOST} times", "write an earlier UNTIL, or leave it out")
     _check_ends(rule, when, found)
     if when.precision is Precision.INSTANT:
-        _check_clocks(rule, when, found)
+        _check_clocks(rule, when)
 
 
 def check_day(rule: Recurrence, when: When, day: date) -> None:
@@ -67,13 +65,12 @@ def _earlier(when: When) -> tuple[object, ...]:
     return (when.starts,) if when.starts else (when.first,)
 
 
-def _check_clocks(rule: Recurrence, when: When, found: list[date]) -> None:
-    first = when_on(when, found[0])
-    if first != when:
+def _check_clocks(rule: Recurrence, when: When) -> None:
+    if when.first and (first := when_on(when, when.first)) != when:
         raise DateError("a series is at the first of two times when clocks go back", f"write {first.edtf} in 'when'")
-    last = (found[-1] + ((when.last or found[0]) - found[0])).year if rule.bounded else found[0].year + AHEAD
-    if clocks(when.zone, found[0].year, min(last, LAST_DAY.year)) is None:
-        what = f"clocks in {when.zone} follow no yearly rule from {found[0].year} to {last}, as calendars need"
+    since, through = years(rule, when)
+    if clocks(when.zone, since, through) is None:
+        what = f"clocks in {when.zone} follow no yearly rule from {since} to {through}, as calendars need"
         raise DateError(what, "write the dates one by one as a list, or end the series earlier with UNTIL")
 
 

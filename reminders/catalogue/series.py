@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -18,10 +18,12 @@ from zoneinfo import ZoneInfo
 from reminders.catalogue import zones
 from reminders.catalogue.dates import Precision, When, between, parse_when
 from reminders.catalogue.events import EventDate, Override, PublishedDate, PublishedEvent, Status, worse
-from reminders.catalogue.recurrence import days, takes_place
+from reminders.catalogue.recurrence import LAST_DAY, Recurrence, days, last_day, takes_place
 
 MARK = "@"
 """What stands between the name of a series and the day of an occurrence; no name of a date holds it."""
+AHEAD = 10
+"""For so many years the clocks must be known to follow one rule for a series without an end."""
 _OFF = (Status.CANCELLED, Status.WITHDRAWN)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -117,11 +119,6 @@ def is_occurrence(date: EventDate) -> bool:
     return MARK in date.occurrence
 
 
-def clock(when: When) -> time:
-    """The local time of day at which the first of a series of instants begins."""
-    return zones.local(_instant(when.starts), when.zone).time()
-
-
 def _first(when: When) -> date:
     if when.first is None:
         raise ValueError("what is not known to the day has no occurrences")
@@ -136,6 +133,15 @@ def _instant(instant: datetime | None) -> datetime:
 
 def _name(series: EventDate, day: date) -> str:
     return f"{series.occurrence}{MARK}{day.isoformat()}"
+
+
+def years(rule: Recurrence, when: When) -> tuple[int, int]:
+    """The first and last year of a series whose first is `when`; of one without an end those that are looked ahead."""
+    first = _first(when)
+    last = last_day(rule, first)
+    if last is None:
+        return first.year, min(first.year + AHEAD, LAST_DAY.year)
+    return first.year, (last + ((when.last or first) - first)).year
 
 
 def series_of(occurrence: EventDate) -> str:
