@@ -184,7 +184,7 @@ class DateShape(Shape):
     """Where it takes place."""
     inferred: Text = ""
     """Why the date follows from the source, when it is not the source's own words."""
-    repeats: Annotated[Recurrence, BeforeValidator(_repeats), RULE_SCHEMA] | None = None
+    repeats: Annotated[Recurrence | None, BeforeValidator(_repeats), RULE_SCHEMA] = None
     """How it repeats, by a rule of calendars (RFC 5545). 'when' is then the first."""
     excepted: Annotated[
         tuple[Annotated[Day, AfterValidator(_excepted)], ...], as_list, WithJsonSchema(one_or_list(DAY_SCHEMA))

@@ -11,7 +11,7 @@ from itertools import groupby
 from reminders.catalogue import wording, zones
 from reminders.catalogue.dates import Precision
 from reminders.catalogue.events import Event, EventDate, Kind, PublishedDate, PublishedEvent, Status
-from reminders.catalogue.series import coming, find, published_occurrences
+from reminders.catalogue.series import coming, find, occurrences
 from reminders.catalogue.spellings import MONTHS
 from reminders.planning.selections import matches
 from reminders.planning.subscribers import Selection
@@ -19,8 +19,8 @@ from reminders.planning.subscribers import Selection
 NO_DATE = "No date given"
 NEVER_CONFIRMED = "day never announced"
 """What is said of a month, season or year that went by."""
-FEW, YEAR = 5, timedelta(days=366)
-"""So many occurrences of a series are listed of those to come, and of those gone by, within a year."""
+FEW, WEEKS, YEAR = 5, timedelta(weeks=6), timedelta(days=366)
+"""So many occurrences of a series are listed of those to come and of those gone by, if such a time holds them."""
 UNKNOWN = ("open", "tba", "")
 """In which order dates are listed that are none; "" is an event without any."""
 
@@ -163,17 +163,28 @@ def _shown(published: PublishedEvent, now: datetime) -> Iterator[tuple[Published
             yield dated, ""
             continue
         said = wording.repeated(date.repeats.rule, date.when.first)
-        today = zones.local(now, date.when.zone).date()
-        found = sorted(
-            published_occurrences(dated, today - YEAR, today + YEAR), key=lambda each: each.date.when.begins or now
-        )
-        past = [each for each in found if each.date.when.over and each.date.when.over <= now]
-        shown = past[-FEW:] + found[len(past) :][:FEW]
-        if not shown:  # the next is further away than a year
-            stands = (find(published, each.key) for each in coming(date, today, 1))
-            shown = [stand for stand in stands if stand]
-        for each in shown:
-            yield each, said[:1].upper() + said[1:]
+        for each in (*_last(date, now), *_next(date, now)):
+            if (stand := find(published, each.key)) is not None:
+                yield stand, said[:1].upper() + said[1:]
+
+
+def _next(series: EventDate, now: datetime) -> list[EventDate]:
+    """The next few occurrences, none of them more than a year ahead unless it is the very next."""
+    today = zones.local(now, series.when.zone).date()
+    found = [each for each in coming(series, today, FEW + 2) if each.when.over and each.when.over > now]
+    return [each for each in found[:FEW] if each is found[0] or (each.when.first or today) <= today + YEAR]
+
+
+def _last(series: EventDate, now: datetime) -> list[EventDate]:
+    """The last few occurrences that are over, those of the last weeks or year if there are any."""
+    today = zones.local(now, series.when.zone).date()
+    found: list[EventDate] = []
+    for since in (today - WEEKS, today - YEAR, None):
+        past = (each for each in occurrences(series, since, today) if each.when.over and each.when.over <= now)
+        found = sorted(past, key=lambda each: each.when.begins or now)[-FEW:]
+        if len(found) == FEW or (found and since == today - YEAR):
+            break
+    return found
 
 
 def _changed(stand: PublishedDate, zone: str) -> Day | None:
