@@ -44,6 +44,11 @@ def short(when: When) -> str:
     return text.removesuffix(" UK time") + (" (?)" if when.qualifier else "")
 
 
+def day_words(day: date) -> str:
+    """A day, such as "14 December 2018"."""
+    return _day(day, "{day} {month} {year}", MONTHS)
+
+
 def zone_words(zone: str) -> str:
     """The name of a zone's time, such as "UK time" or "Berlin time (Europe/Berlin)"."""
     place = zone.rpartition("/")[2].replace("_", " ")
@@ -60,7 +65,7 @@ def repeated(rule: Recurrence, first: date) -> str:
     said = "repeats" if days is None else f"every {rule.interval} {unit}s" if rule.interval > 1 else f"every {unit}"
     end = f", {rule.count} times" if rule.count else ""
     if rule.until:
-        end = f", until {_day(rule.until, '{day} {month} {year}', MONTHS)}"
+        end = f", until {day_words(rule.until)}"
     return f"{said}{f' on {days}' if days else ''}{end}"
 
 
