@@ -66,7 +66,7 @@ class Local:
 
 Given = str | Value | Address | Rule | date | datetime | Local | timedelta | tuple["str | Local | date", ...]
 """What a property can be made of: text unless it says otherwise, a rule, days, UTC instants, local times, durations,
-categories, or several days or local times."""
+categories, or several days or times."""
 
 
 def component(name: str, properties: Mapping[str, Given | None]) -> str:
@@ -145,7 +145,7 @@ def _several(values: tuple[str | Local | date, ...]) -> object:
     for each in times:
         if isinstance(each, Local):
             made.params["TZID"] = each.tzid
-        else:
+        elif not isinstance(each, datetime):
             made.params["VALUE"] = "DATE"
     return made
 

@@ -70,8 +70,8 @@ def draw_series(date: EventDate, shown: Callable[[EventDate], Properties]) -> Dr
 
 
 def _clocks(date: EventDate, repeats: Repeats) -> Clocks | None:
-    """What clocks do in the years of a series of instants; None for one of days."""
-    if date.when.precision is not Precision.INSTANT:
+    """What clocks do in the years of a series of instants; None for one of days, or in UTC, which needs no zone."""
+    if date.when.precision is not Precision.INSTANT or date.when.zone == "UTC":
         return None
     since, through = years(repeats.rule, date.when)
     found = clocks(date.when.zone, since, through)
@@ -92,7 +92,10 @@ def _original(day: date, start: time | None, there: Clocks | None) -> Local | da
     """How a day of the rule is called in the calendar."""
     from reminders.feed.lines import Local
 
-    return day if start is None or there is None else Local(datetime.combine(day, start), timezone.tzid(there))
+    if start is None:
+        return day
+    clock = datetime.combine(day, start)
+    return clock.replace(tzinfo=UTC) if there is None else Local(clock, timezone.tzid(there))
 
 
 def _local(properties: Properties, there: Clocks | None, *, whole: bool) -> Properties:

@@ -16,6 +16,7 @@ from reminders.catalogue.series import occurrences
 from reminders.catalogue.summertime import clocks
 from reminders.feed.calendar import join
 from reminders.feed.entry import BLOCK, Draft, Entry, draw, stamp
+from reminders.feed.lint import lint
 from reminders.feed.repeating import NEVER
 from reminders.feed.selection import Feed
 from reminders.feed.style import USUAL, Shape, Style
@@ -235,6 +236,8 @@ def examples() -> list[EventDate]:
         series("2019-09-29T02:15", "FREQ=WEEKLY;COUNT=30", zone="Australia/Lord_Howe"),
         series("2019-03-04T00:15", "FREQ=WEEKLY", zone="Asia/Kathmandu"),
         series("1999-03-01T17:00", "FREQ=WEEKLY;UNTIL=2005-12-31", zone="America/New_York"),
+        series("2019-03-04T17:00", "FREQ=DAILY", override("2019-03-07", "2019-03-07T18:00", "UTC"), zone="UTC"),
+        series("2019-03-04T17:00", "FREQ=WEEKLY;COUNT=9", excepted=("2019-03-11", "2019-03-18"), zone="UTC"),
         series("2016-02-29", "FREQ=YEARLY"),
         series("2016-02-29T12:00", "FREQ=YEARLY"),
         series("2019-01-31", "FREQ=MONTHLY", override("2019-05-31", "2019-06-03")),
@@ -251,6 +254,12 @@ def test_another_program_reads_the_occurrences_that_are_planned(found: EventDate
     assert ours
 
 
+@pytest.mark.parametrize("shape", Shape)
+@pytest.mark.parametrize("found", examples(), ids=lambda each: f"{each.when.edtf} {each.repeats.rule.text}")
+def test_our_own_proof_finds_no_fault_in_a_series(found: EventDate, shape: Shape) -> None:
+    assert lint(calendar(entry(found), style=Style(shape=shape))) == []
+
+
 def test_another_program_reads_deadlines_that_repeat_as_they_are_planned() -> None:
     weekly = series("2019-03-04T17:00", "FREQ=DAILY;COUNT=300", kind="applications-close")
     read_by_them = read(calendar(entry(weekly, CLOSING)), until=date(2021, 1, 1))
@@ -261,8 +270,11 @@ def test_another_program_reads_deadlines_that_repeat_as_they_are_planned() -> No
 @given(series_of(timed=True))
 def test_another_program_reads_any_times_as_they_are_planned(found: EventDate) -> None:
     until = date(2021, 7, 1)
-    theirs, ours = read(calendar(entry(found)), until=until), planned(found, COURSE, until=until)
-    assert compared(theirs, found.when.zone) == compared(ours, found.when.zone)
+    data = calendar(entry(found))
+    assert compared(read(data, until=until), found.when.zone) == compared(
+        planned(found, COURSE, until=until), found.when.zone
+    )
+    assert lint(data) == []
 
 
 @settings(deadline=None)
