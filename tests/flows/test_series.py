@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from reminders.feed.entry import Entry
+from reminders.store import events
+from tests.builders import utc
 from tests.flows.walk import Walk
 
 FIRST, SECOND, THIRD = "2019-03-04", "2019-03-11", "2019-03-18"
@@ -135,3 +138,26 @@ def test_a_mail_names_the_occurrence_and_what_is_different_about_it(walk: Walk) 
     assert (len(first), len(second)) == (2, 2)
     assert all("York" in body and "Durham" not in body for body in first)
     assert all("Durham" in body and "In another place" in body for body in second)
+
+
+def test_a_series_is_one_entry_of_the_calendar_which_changes_with_any_of_it(walk: Walk) -> None:
+    weekly(walk, when=f"{FIRST}T17:00")
+    walk.refresh("2018-12-01T09:00")
+    first = stored(walk)
+    assert (first.over.year, first.left_at, first.sequence) == (9999, None, 1)
+    assert "TZID:Europe/London" in first.timezone
+    weekly(walk, f"changes: [{{on: {SECOND}, when: 2019-03-13T17:00}}]", f"except: {THIRD}", when=f"{FIRST}T17:00")
+    assert walk.refresh("2018-12-02T09:00").entries == 1
+    second = stored(walk)
+    assert second.sequence == 2
+    assert second.text.count("BEGIN:VEVENT") == second.text.count("SEQUENCE:2") == 2
+    assert "EXDATE;TZID=Europe/London:20190318T170000" in second.text
+    weekly(walk, when=f"{FIRST}T17:00", rule="FREQ=WEEKLY;COUNT=2")
+    walk.refresh("2018-12-03T09:00")
+    assert stored(walk).over == utc(f"{SECOND}T17:00")
+
+
+def stored(walk: Walk) -> Entry:
+    with walk.store.reading() as tx:
+        (entry,) = events.entries(tx).values()
+    return entry
