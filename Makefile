@@ -48,7 +48,7 @@ CREATE := "$(INTERPRETER)" -m venv $(VENV)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo test check bench browser python lock clean
+.PHONY: help demo test check bench browser readers python lock clean
 
 help:
 	@echo 'make demo     a year of the shipped catalogue in a minute, then its pages (ARGS=--exit: without the pages)'
@@ -56,6 +56,7 @@ help:
 	@echo 'make check    style, types, import rules, tests: what a change must pass'
 	@echo 'make bench    the benchmarks'
 	@echo 'make browser  what the browser tests need besides a Chromium'
+	@echo 'make readers  what the feed tests need besides calendar programs: a library for node'
 	@echo 'make python   which interpreter is used'
 	@echo 'make lock     pins dependencies anew, needs uv (ARGS=--upgrade: the newest)'
 	@echo 'make clean    removes environments and caches; var/ stays'
@@ -77,6 +78,8 @@ bench: $(VENV)/.tests
 	$(BIN)/python -m benchmarks $(ARGS)
 
 browser: $(VENV)/.browser
+
+readers: tests/edges/node/node_modules/.package-lock.json
 
 python:
 	@test -n "$(FOUND)" && echo 'Python $(VERSION) ($(INTERPRETER))'
@@ -107,6 +110,10 @@ $(VENV)/.browser: $(VENV)/.tests requirements-browser.lock
 	@$(INSTALL) --require-hashes -r requirements-browser.lock
 	@touch $@
 
+tests/edges/node/node_modules/.package-lock.json: tests/edges/node/package-lock.json
+	@npm ci --prefix tests/edges/node --ignore-scripts --no-audit --no-fund --loglevel=error --progress=false
+	@touch $@
+
 # One resolution for all three, valid from 3.11 up and on every platform; hashes, but no address of an index.
 COMPILE := uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
 lock:
@@ -117,5 +124,5 @@ lock:
 	@! grep -n '://' requirements*.lock
 
 clean:
-	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .venv-* tests/edges/node/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find reminders tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
