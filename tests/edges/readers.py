@@ -32,7 +32,7 @@ Occurrence = tuple[str, date | datetime, date | datetime]
 """One of the times that an entry takes place: its title, its start and its end, as `Shown` has them."""
 
 HERE = Path(__file__).parent
-FIRST, LAST = date(2018, 1, 1), date(2030, 1, 1)
+FIRST, LAST = date(2018, 11, 1), date(2021, 1, 1)
 """What is listed by the programs that list days."""
 
 
@@ -143,30 +143,28 @@ path = {folder}/khal.db
 
 
 def by_khal(feeds: Feeds, folder: Path) -> Seen:
-    tool = _tool("khal")
-    seen: Seen = {}
-    for number, batch in enumerate(_without_common_uids(feeds)):
-        place = folder / f"khal-{number}"
-        (place / "calendar").mkdir(parents=True)
-        (place / "khal.conf").write_text(KHAL.format(folder=place))
-        files = _written(batch, place)
-        khal = (tool, "--config", str(place / "khal.conf"))
-        _run(place, *khal, "import", "--batch", "--include-calendar", "feed", *map(str, files.values()))
-        form = "{uid}|{status}|{title}|{start-long-full}|{end-long-full}|{all-day}"
-        days = f"{(LAST - FIRST).days}d"
-        listed = _run(place, *khal, "list", "--once", "--day-format", "", "--format", form, str(FIRST), days)
-        owner = {uid: name for name, feed in batch.items() for uid in _uids(feed)}
-        seen |= {name: [] for name in batch}
-        for line in filter(None, listed.splitlines()):
-            uid, status, rest = line.strip().split("|", 2)
-            title, starts, ends, all_day = rest.rsplit("|", 3)
-            start, end = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (starts, ends))
-            seen[owner[uid]].append(
-                Shown(title, start.date(), end.date() + timedelta(days=1), status.strip())
-                if all_day == "True"
-                else Shown(title, start, end, status.strip())
-            )
+    """All feeds lie in one calendar, because khal takes long to start: uids bear the number of their feed."""
+    (folder / "calendar").mkdir()
+    (folder / "khal.conf").write_text(KHAL.format(folder=folder))
+    khal = (_tool("khal"), "--config", str(folder / "khal.conf"))
+    marked = {name: _marked(feed, number) for number, (name, feed) in enumerate(feeds.items())}
+    files = _written(marked, folder)
+    _run(folder, *khal, "import", "--batch", "--include-calendar", "feed", *map(str, files.values()))
+    form = "{uid}|{status}|{title}|{start-long-full}|{end-long-full}|{all-day}"
+    days = f"{(LAST - FIRST).days}d"
+    listed = _run(folder, *khal, "list", "--once", "--day-format", "", "--format", form, str(FIRST), days)
+    names, seen = list(feeds), {name: list[Shown]() for name in feeds}
+    for line in filter(None, listed.splitlines()):
+        uid, status, rest = line.strip().split("|", 2)
+        title, starts, ends, all_day = rest.rsplit("|", 3)
+        start, end = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (starts, ends))
+        times = (start.date(), end.date() + timedelta(days=1)) if all_day == "True" else (start, end)
+        seen[names[int(uid.partition(".")[0])]].append(Shown(title, *times, status.strip()))
     return seen
+
+
+def _marked(feed: bytes, number: int) -> bytes:
+    return re.sub(rb"^UID:", b"UID:%d." % number, feed, flags=re.MULTILINE)
 
 
 CALCURSE = re.compile(
@@ -202,26 +200,6 @@ def _by_line(line: str) -> Shown:
         return Shown(found["title"], start, end)
     last = date(*(int(found[key]) for key in ("ly", "lm", "ld"))) if found["ly"] else first
     return Shown(found["title"], first, last + timedelta(days=1))
-
-
-def _without_common_uids(feeds: Feeds) -> list[Feeds]:
-    """The feeds in groups within which no two have an entry in common, as one calendar cannot hold both."""
-    groups: list[tuple[dict[str, bytes], set[str]]] = []
-    for name, feed in feeds.items():
-        uids = _uids(feed)
-        for group, taken in groups:
-            if taken.isdisjoint(uids):
-                group[name] = feed
-                taken |= uids
-                break
-        else:
-            groups.append(({name: feed}, set(uids)))
-    return [group for group, _ in groups]
-
-
-def _uids(feed: bytes) -> set[str]:
-    """The uids of the entries; the first is the calendar's own."""
-    return set(re.findall(r"^UID:(.*?)\r$", feed.decode(), re.MULTILINE)[1:])
 
 
 def _written(feeds: Feeds, folder: Path) -> dict[str, Path]:
