@@ -5,6 +5,7 @@ The files are well-formed here; what they may not hold is tested elsewhere.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -55,7 +56,8 @@ def announced(files: Mapping[str, bytes], kinds: Mapping[str, tuple[str, bool]])
     """The dates of the files; `kinds` gives each kind its label, and whether it is a deadline."""
     found = []
     for data in files.values():
-        file = yaml.load(data, yaml.BaseLoader)  # noqa: S506  # text, lists and mappings alone
+        text = unicodedata.normalize("NFC", data.decode())  # letters are composed when a file is read
+        file = yaml.load(text, yaml.CBaseLoader)  # noqa: S506  # text, lists and mappings alone
         for event in file["events"]:
             for kind, given in event.get("dates", {}).items():
                 for one in given if isinstance(given, list) else [given]:

@@ -60,7 +60,7 @@ def by_ical(feed: str) -> list[Shown]:
             title=str(each.summary),
             starts=_known(each.dtstart),
             ends=_known(each.dtend),
-            status=str(each.status),
+            status=each.status.value if each.status else None,
             place=each.location or "",
             text=each.description or "",
         )
@@ -154,8 +154,8 @@ def by_khal(feeds: Feeds, folder: Path) -> Seen:
     days = f"{(LAST - FIRST).days}d"
     listed = _run(folder, *khal, "list", "--once", "--day-format", "", "--format", form, str(FIRST), days)
     names, seen = list(feeds), {name: list[Shown]() for name in feeds}
-    for line in filter(None, listed.splitlines()):
-        uid, status, rest = line.strip().split("|", 2)
+    for entry in re.split(r"^(?=\d+\.[0-9a-f-]{36}\|)", listed, flags=re.MULTILINE)[1:]:
+        uid, status, rest = entry.strip().split("|", 2)
         title, starts, ends, all_day = rest.rsplit("|", 3)
         start, end = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (starts, ends))
         times = (start.date(), end.date() + timedelta(days=1)) if all_day == "True" else (start, end)
