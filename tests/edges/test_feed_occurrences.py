@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from tests.edges.readers import Occurrence, occurrences_by_ical_js, occurrences_by_recurring_ical_events
@@ -72,13 +72,18 @@ FEEDS = {
     "until an instant": calendar(
         entry(
             "Until",
-            local("DTSTART", "20190329T003000"),
-            local("DTEND", "20190329T010000"),
-            "RRULE:FREQ=DAILY;UNTIL=20190401T233000Z",
+            local("DTSTART", "20190329T001500"),
+            local("DTEND", "20190329T004500"),
+            "RRULE:FREQ=DAILY;UNTIL=20190401T231500Z",
         )
     ),
     "the leap day": calendar(
-        entry("Leap", "DTSTART;VALUE=DATE:20160229", "DTEND;VALUE=DATE:20160301", "RRULE:FREQ=YEARLY")
+        entry(
+            "Leap",
+            "DTSTART;VALUE=DATE:20160229",
+            "DTEND;VALUE=DATE:20160301",
+            "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29",
+        )
     ),
     "once": calendar(entry("Once", "DTSTART:20190212T093000Z", "DTEND:20190212T100000Z")),
     "outside the window": calendar(entry("Once", "DTSTART:20200301T000000Z", "DTEND:20200301T003000Z")),
@@ -95,7 +100,7 @@ EXPECTED = {
     "over the change of the clocks": WEEKS,
     "one left out": [WEEKS[0], *WEEKS[2:]],
     "one moved": [*WEEKS[:2], "04-03 11:00", *WEEKS[3:]],
-    "until an instant": ["03-29 00:30", "03-30 00:30", "03-31 00:30", "03-31 23:30", "04-01 23:30"],
+    "until an instant": ["03-29 00:15", "03-30 00:15", "03-31 00:15", "03-31 23:15", "04-01 23:15"],
     "the leap day": ["02-29"],
     "once": ["02-12 09:30"],
     "outside the window": [],
@@ -123,3 +128,25 @@ def test_a_time_has_the_title_and_the_length_of_its_own(tmp_path: Path) -> None:
         datetime(2019, 4, 3, 11, 0, tzinfo=UTC),
         datetime(2019, 4, 3, 13, 0, tzinfo=UTC),
     )
+
+
+# What ical.js, and Thunderbird with it, works out otherwise than the standard has it. A feed must not rely on it.
+
+
+def test_ical_js_moves_a_leap_day_to_march_unless_the_rule_names_the_day(tmp_path: Path) -> None:
+    bare = calendar(entry("Leap", "DTSTART;VALUE=DATE:20160229", "DTEND;VALUE=DATE:20160301", "RRULE:FREQ=YEARLY"))
+    assert times(occurrences_by_ical_js({"bare": bare}, tmp_path, SINCE, UNTIL)["bare"]) == ["03-01", "02-29"]
+    assert times(occurrences_by_recurring_ical_events({"bare": bare}, SINCE, UNTIL)["bare"]) == ["02-29"]
+
+
+def test_ical_js_ends_a_time_before_it_starts_where_its_clock_shows_no_such_end(tmp_path: Path) -> None:
+    feed = calendar(
+        entry(
+            "Night", local("DTSTART", "20190330T003000"), local("DTEND", "20190330T010000"), "RRULE:FREQ=DAILY;COUNT=2"
+        )
+    )
+    start = datetime(2019, 3, 31, 0, 30, tzinfo=UTC)
+    found = occurrences_by_ical_js({"gap": feed}, tmp_path, SINCE, UNTIL)["gap"]
+    assert found[1] == ("Night", start, start - timedelta(minutes=30))
+    found = occurrences_by_recurring_ical_events({"gap": feed}, SINCE, UNTIL)["gap"]
+    assert found[1] == ("Night", start, start + timedelta(minutes=30))
