@@ -29,6 +29,7 @@ endif
 # A named interpreter has an environment of its own, so that going to and fro rebuilds nothing.
 VENV := .venv$(if $(PYTHON),-$(or $(SERIES),none))
 BIN := $(VENV)/bin
+NODE := tests/edges/node
 
 # An environment is made anew when its interpreter changed or went, or the checkout was moved: scripts and the editable
 # install hold full paths.
@@ -48,15 +49,14 @@ CREATE := "$(INTERPRETER)" -m venv $(VENV)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo test check bench browser readers python lock clean
+.PHONY: help demo test check bench browser python lock clean
 
 help:
 	@echo 'make demo     a year of the shipped catalogue in a minute, then its pages (ARGS=--exit: without the pages)'
 	@echo 'make test     the tests (ARGS=… goes to pytest)'
 	@echo 'make check    style, types, import rules, tests: what a change must pass'
 	@echo 'make bench    the benchmarks'
-	@echo 'make browser  what the browser tests need besides a Chromium'
-	@echo 'make readers  what the feed tests need besides calendar programs: a library for node'
+	@echo 'make browser  what the tests need from npm, and those in a browser besides a Chromium'
 	@echo 'make python   which interpreter is used'
 	@echo 'make lock     pins dependencies anew, needs uv (ARGS=--upgrade: the newest)'
 	@echo 'make clean    removes environments and caches; var/ stays'
@@ -77,9 +77,7 @@ check: $(VENV)/.tests
 bench: $(VENV)/.tests
 	$(BIN)/python -m benchmarks $(ARGS)
 
-browser: $(VENV)/.browser
-
-readers: tests/edges/node/node_modules/.package-lock.json
+browser: $(VENV)/.browser $(NODE)/node_modules/.package-lock.json
 
 python:
 	@test -n "$(FOUND)" && echo 'Python $(VERSION) ($(INTERPRETER))'
@@ -110,9 +108,12 @@ $(VENV)/.browser: $(VENV)/.tests requirements-browser.lock
 	@$(INSTALL) --require-hashes -r requirements-browser.lock
 	@touch $@
 
-tests/edges/node/node_modules/.package-lock.json: tests/edges/node/package-lock.json
-	@npm ci --prefix tests/edges/node --ignore-scripts --no-audit --no-fund --loglevel=error --progress=false
-	@touch $@
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package.json $(NODE)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json; \
+	else \
+	  echo 'npm is not installed: the tests that need node are skipped'; \
+	fi
 
 # One resolution for all three, valid from 3.11 up and on every platform; hashes, but no address of an index.
 COMPILE := uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
@@ -124,5 +125,5 @@ lock:
 	@! grep -n '://' requirements*.lock
 
 clean:
-	rm -rf .venv .venv-* tests/edges/node/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(NODE)/node_modules .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find reminders tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

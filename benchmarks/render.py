@@ -67,7 +67,12 @@ def _draw(catalogue: Catalogue, most: int) -> list[Entry]:
 
 def _join(entries: list[Entry]) -> bytes:
     return calendar.join(
-        FEED, entries, last_modified=NOW, source_url="https://dates.example.org/feeds/all.ics", page_url=None
+        FEED,
+        entries,
+        last_modified=NOW,
+        checked=NOW.date(),
+        source_url="https://dates.example.org/feeds/all.ics",
+        page_url=None,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,15 +16,19 @@ from starlette.types import ASGIApp
 from reminders.clock import Clock
 from reminders.errors import WrongUse
 from reminders.files import template_folders
+from reminders.jobs.drawing import CHECKED
 from reminders.jobs.health import health
-from reminders.jobs.refresh import PUBLICATION
 from reminders.jobs.service import Service
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, people, state
+from reminders.store import events, feeds, people, state
 from reminders.web import app
-from reminders.web.reading import Shelf
+from reminders.web.reading import Edition, Fetch, Personal, Shelf
 
 LOG = logging.getLogger(__name__)
+SHELF = "shelf.json"
+"""The file in the data folder that holds what was served last."""
+
+Kept = TypeVar("Kept")
 
 
 class StoreReader:
@@ -32,21 +38,43 @@ class StoreReader:
         self.service = service
         self.clock = clock
 
-    def publication(self) -> int:
+    def edition(self) -> Edition:
         with self.service.store.reading() as tx:
-            return int(str(state.get(tx, PUBLICATION) or 0))
+            return events.publication(tx), events.published_at(tx)
 
-    def shelf(self) -> Shelf:
+    def shelf(self, before: Shelf | None = None) -> Shelf:
+        since = before.publication if before else -1
         with self.service.store.reading() as tx:
             book = self.service.book(tx)
+            kinds = book.configuration.kinds if book else {}
+            audiences = book.configuration.audiences if book else ()
+            published = events.published(tx, since=since)
+            entries = events.entries(tx, since=since)
+            checked = state.get(tx, CHECKED)
+            if before is not None:
+                published = _joined(before.published, published)
+                entries = _joined(before.entries, entries)
+            mine = feeds.live(tx)
+            owners = people.subscribers(tx, audiences) if mine else {}
             return Shelf(
-                publication=int(str(state.get(tx, PUBLICATION) or 0)),
-                published=events.published(tx),
-                entries=events.entries(tx),
+                publication=events.publication(tx),
+                published_at=events.published_at(tx),
+                published=published,
+                entries=entries,
                 stamps=events.feed_stamps(tx),
-                kinds=book.configuration.kinds if book else {},
+                kinds=kinds,
                 feeds=book.configuration.feeds if book else (),
+                checked=date.fromisoformat(str(checked)) if checked else self.clock.now().date(),
+                personal={
+                    hash: Personal(each.id, each.shows, owners[each.subscriber].follows)
+                    for hash, each in mine.items()
+                    if each.subscriber in owners
+                },
             )
+
+    def fetched(self, fetches: Iterable[Fetch]) -> None:
+        with self.service.store.writing() as tx:
+            feeds.fetched(tx, [(each.personal, each.client, each.at, each.seen_at) for each in fetches])
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         with self.service.store.reading() as tx:
@@ -73,6 +101,12 @@ class StoreReader:
         }
 
 
+def _joined(before: Mapping[str, Kept], changed: Mapping[str, Kept]) -> dict[str, Kept]:
+    """The former with what changed, by key in order."""
+    both = {**before, **changed}
+    return both if len(both) == len(before) else dict(sorted(both.items()))
+
+
 def application(service: Service, clock: Clock, *, letters: Path | None = None) -> ASGIApp:
     """The web application of a service. `letters` is the outbox folder that the demo shows."""
     chosen = service.settings
@@ -85,6 +119,7 @@ def application(service: Service, clock: Clock, *, letters: Path | None = None) 
         contact=chosen.contact,
         zone=chosen.zone,
         letters=letters,
+        kept=service.data / SHELF,
     )
 
 

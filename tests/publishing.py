@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from reminders.catalogue.events import Event, Kind
 from reminders.catalogue.parse import parse_events
@@ -12,9 +12,11 @@ from reminders.feed import calendar
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry, draw, stamp
 from reminders.feed.selection import Feed
-from tests.builders import LONDON, published
+from tests.builders import EPOCH, LONDON
 
 SITE = "https://dates.example.org"
+CHECKED = EPOCH.date()
+"""The day on which the catalogue was last compared with its sources."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +46,24 @@ def publish(
 ) -> Publication:
     """The feeds that these events make, following `before`. `site` is the public address ("": there is none)."""
     before = before or Publication()
-    known = {event.id: published(event) for event in events}
     entries = {}
-    for each in known.values():
-        for date in each.event.dates:
-            page = f"{site}/events/{each.event.id}" if site else None
-            draft = draw(each.event, date, kinds[date.kind], event_url=page)
+    for event in events:
+        for date in event.dates:
+            page = f"{site}/events/{event.id}" if site else None
+            draft = draw(event, date, kinds[date.kind], event_url=page)
             if draft is not None:
                 entries[draft.uid] = stamp(draft, before.entries.get(draft.uid), now)
     stamps, made = {}, {}
     for feed in feeds:
-        shown = calendar.select(feed, known, entries.values())
-        digest, old = calendar.digest(feed, shown), before.stamps.get(feed.name)
-        if old is None or old.digest != digest:
-            later = max(now, old.last_modified + timedelta(seconds=1)) if old else now
-            stamps[feed.name] = FeedStamp(digest, later)
-        else:
-            stamps[feed.name] = old
+        shown = calendar.select(feed, entries.values())
+        old = before.stamps.get(feed.name)
+        stamps[feed.name] = calendar.stamp(feed, shown, old, now, checked=CHECKED, site=site)
         made[feed.name] = calendar.join(
             feed,
             shown,
             last_modified=stamps[feed.name].last_modified,
+            checked=CHECKED,
+            restyle=stamps[feed.name].restyle,
             source_url=f"{site}/feeds/{feed.name}.ics" if site else None,
             page_url=f"{site}/" if site else None,
         )

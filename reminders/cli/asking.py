@@ -205,10 +205,11 @@ def feed(name: str, config: Path) -> None:
     from reminders.clock import SystemClock
     from reminders.errors import WrongUse
     from reminders.serving import StoreReader
-    from reminders.web.site import make_ready
+    from reminders.web.site import Shown
 
     with opened(config) as service:
-        feeds = make_ready(StoreReader(service, SystemClock()).shelf(), service.settings.public_url).feeds
+        shelf = StoreReader(service, SystemClock()).shelf()
+        feeds = Shown(shelf, service.settings.public_url, service.settings.service_name).feeds
     if name not in feeds:
         raise WrongUse(f"there is no feed '{name}': the feeds are {', '.join(feeds) or 'none yet'}")
     click.echo(feeds[name].plain.body, nl=False)

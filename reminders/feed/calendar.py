@@ -6,20 +6,18 @@ Entries arrive rendered, so joining is cheap and needs no clock: the same entrie
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from uuid import UUID, uuid5
 
-from reminders.catalogue.dates import Precision
-from reminders.catalogue.events import EventDate, PublishedEvent
+from reminders.catalogue.events import PublishedEvent
 from reminders.feed.entry import Entry
 from reminders.feed.selection import Feed
-from reminders.planning.selections import matches
-
-if TYPE_CHECKING:
-    from reminders.feed.lines import Given
+from reminders.feed.style import NEVER_RESTYLED, USUAL, Restyle, restyled
+from reminders.planning.selections import fits
+from reminders.planning.subscribers import Selection
 
 PRODID = "-//reminders//Dates and deadlines//EN"
 REFRESH = timedelta(hours=6)
@@ -45,35 +43,95 @@ _SHADES = {
 _NAMESPACE = UUID("0b0f4f1c-6a5b-4b0e-8d0b-5a9f5a2f7c11")
 _END = "END:VCALENDAR\r\n"
 _ANY = datetime(2000, 1, 1, tzinfo=UTC)
+_EVERYTHING = Selection()
+_FIRST = date(1980, 1, 1)
+"""No catalogue was checked earlier: see the years a date can have."""
+
+
+def checked(published: Iterable[PublishedEvent], otherwise: date) -> date:
+    """The day on which anything of the catalogue was last compared with its source; `otherwise` if none says."""
+    days = (each.event.source.checked for each in published if each.event.source)
+    return max(days, default=otherwise)
 
 
 @dataclass(frozen=True, slots=True)
 class FeedStamp:
-    """What a feed last said: the digest of its bytes apart from LAST-MODIFIED, and since when (UTC, whole seconds)."""
+    """What a feed last said: the digest of its bytes apart from LAST-MODIFIED, and since when (UTC, whole seconds).
+
+    `style` is the text of its style ("" for the usual), `restyle` how often that changed.
+    """
 
     digest: str
     last_modified: datetime
+    style: str = ""
+    restyle: Restyle = NEVER_RESTYLED
 
 
-def select(feed: Feed, published: Mapping[str, PublishedEvent], entries: Iterable[Entry]) -> list[Entry]:
+def shows(feed: Feed, entry: Entry) -> bool:
+    """Whether the entry is one of the feed's, be it still in the feeds or not."""
+    about = (entry.event, entry.kind, entry.level, entry.provider, entry.categories)
+    return (
+        (entry.firm or feed.tentative)
+        and (bool(entry.deadline) or not feed.style.tasks)
+        and feed.narrowed is not None
+        and fits(feed.selection, *about)
+        and (feed.narrowed == _EVERYTHING or fits(feed.narrowed, *about))
+        and (feed.follows is None or any(fits(each, *about) for each in feed.follows))
+    )
+
+
+def select(feed: Feed, entries: Iterable[Entry]) -> list[Entry]:
     """The entries the feed shows now, sorted by uid: of those that have not left, the ones it selects."""
-    dates = {
-        (id, *date.key): (each, date)
-        for id, each in published.items()
-        for date in each.event.dates
-        if feed.tentative or date.when.precision >= Precision.DAY
-    }
-    shown = []
-    for entry in entries:
-        found: tuple[PublishedEvent, EventDate] | None = dates.get((entry.event, entry.kind, entry.occurrence))
-        if entry.left_at is None and found and matches(feed.selection, found[0].event, entry.kind):
-            shown.append(entry)
-    return sorted(shown, key=lambda entry: entry.uid)
+    return sorted((each for each in entries if each.left_at is None and shows(feed, each)), key=lambda each: each.uid)
 
 
-def digest(feed: Feed, entries: Iterable[Entry]) -> str:
-    """What identifies the feed's bytes apart from its LAST-MODIFIED and its addresses, in 64 hex digits."""
-    return hashlib.sha256(join(feed, entries, last_modified=_ANY, source_url=None, page_url=None)).hexdigest()
+def digest(feed: Feed, entries: Iterable[Entry], checked: date, site: str) -> str:
+    """What identifies the feed's bytes apart from its LAST-MODIFIED, in 64 hex digits; `site` stands for its addresses.
+
+    An entry's bytes are known by its stamps, which move whenever they do.
+    """
+    found = hashlib.sha256(_head(feed, last_modified=_ANY, source_url=site, page_url=None).encode())
+    found.update(_style(feed).encode())
+    shown = sorted(entries, key=lambda each: each.uid)
+    for entry in shown:
+        found.update(f"{entry.uid} {entry.sequence} {entry.last_modified}\n".encode())
+    if not shown:
+        found.update(str(checked).encode())
+    return found.hexdigest()
+
+
+def stamp(
+    feed: Feed, entries: Iterable[Entry], old: FeedStamp | None, now: datetime, *, checked: date, site: str
+) -> FeedStamp:
+    """The stamp of a declared feed that shows these entries: `old` while its bytes are the same.
+
+    LAST-MODIFIED moves forward even if the clock went back. A change of style makes all entries seem new.
+    """
+    shown = list(entries)
+    found = digest(feed, shown, checked, site)
+    if old is not None and old.digest == found:
+        return old
+    moment = now.astimezone(UTC).replace(microsecond=0)
+    if old is None:
+        return FeedStamp(found, moment, _style(feed))
+    moment = max(moment, old.last_modified + timedelta(seconds=1))
+    restyle = old.restyle
+    if old.style != _style(feed):
+        newest = max((each.last_modified for each in shown), default=moment)
+        moment = max(moment, newest + timedelta(seconds=1))
+        restyle = Restyle(old.restyle.count + 1, moment)
+    return FeedStamp(found, moment, _style(feed), restyle)
+
+
+def _style(feed: Feed) -> str:
+    return "" if feed.style == USUAL else str(feed.style)
+
+
+def last_change(feed: Feed, entries: Iterable[Entry], checked: date) -> datetime:
+    """When what the feed shows last changed, for a feed that nobody stamps: an entry that changed, or that left."""
+    moments = [each.left_at or each.last_modified for each in entries if shows(feed, each)]
+    newest = max(moments, default=datetime.combine(checked, time(), UTC))
+    return newest.astimezone(UTC).replace(microsecond=0)
 
 
 def join(
@@ -81,6 +139,8 @@ def join(
     entries: Iterable[Entry],
     *,
     last_modified: datetime,
+    checked: date,
+    restyle: Restyle = NEVER_RESTYLED,
     source_url: str | None,
     page_url: str | None,
 ) -> bytes:
@@ -88,14 +148,29 @@ def join(
 
     `source_url` is where the feed itself is found, `page_url` the page about it; None while nothing is public. There
     is no METHOD: with it the standard would ask for an organiser (RFC 5546, 3.2.1). A calendar without entries is
-    not legal and would leave old ones on some screens; an entry saying that there are none stands in.
+    not legal and would leave old ones on some screens; an entry stands in that says so, on the day `checked` when the
+    catalogue was last compared with its sources.
     """
+    parts = [_head(feed, last_modified=last_modified, source_url=source_url, page_url=page_url)]
+    shown = sorted(entries, key=lambda entry: entry.uid)
+    parts += sorted({each.timezone for each in shown if each.timezone})
+    if feed.style == USUAL and not restyle.count:
+        parts += [each.text for each in shown]
+    else:
+        parts += [restyled(each, feed.style, restyle) for each in shown]
+    if not shown:
+        parts.append(_nothing(checked))
+    parts.append(_END)
+    return "".join(parts).encode()
+
+
+def _head(feed: Feed, *, last_modified: datetime, source_url: str | None, page_url: str | None) -> str:
     from reminders.feed.lines import Address, Value, address, component  # takes long to import; few commands join
 
     def link(url: str | None) -> Address | None:
         return address(url) if url else None
 
-    head = component(
+    return component(
         "VCALENDAR",
         {
             "VERSION": Value("2.0"),
@@ -115,26 +190,29 @@ def join(
             "URL": link(page_url),
         },
     ).removesuffix(_END)
-    body = [entry.text for entry in sorted(entries, key=lambda entry: entry.uid)]
-    if not body:
-        body = [component("VEVENT", _nothing(feed, last_modified))]
-    return "".join((head, *body, _END)).encode()
 
 
-def _nothing(feed: Feed, last_modified: datetime) -> dict[str, Given | None]:
-    """The entry that stands in where there are none, on the day the last one left."""
-    from reminders.feed.lines import Value
+@lru_cache(maxsize=4)
+def _nothing(checked: date) -> str:
+    """The entry that stands in where there are none: the same in every feed, and stamped by the day it is on."""
+    from reminders.feed.lines import Value, component
 
-    day = last_modified.date()
-    return {
-        "UID": str(uuid5(_NAMESPACE, f"{feed.name}|nothing")),
-        "DTSTAMP": last_modified,
-        "LAST-MODIFIED": last_modified,
-        "SUMMARY": f"No dates at present: {feed.title}",
-        "DTSTART": day,
-        "DTEND": day + timedelta(days=1),
-        "STATUS": Value("CONFIRMED"),
-        "TRANSP": Value("TRANSPARENT"),
-        "X-MICROSOFT-CDO-BUSYSTATUS": Value("FREE"),
-        "DESCRIPTION": "This calendar is working. Dates appear here as soon as they are announced.",
-    }
+    moment = datetime.combine(checked, time(), UTC)
+    return component(
+        "VEVENT",
+        {
+            "UID": str(uuid5(_NAMESPACE, "catalogue")),
+            "DTSTAMP": moment,
+            "LAST-MODIFIED": moment,
+            "SEQUENCE": Value(str((checked - _FIRST).days)),
+            "SUMMARY": "No dates announced yet",
+            "DTSTART": checked,
+            "DTEND": checked + timedelta(days=1),
+            "STATUS": Value("CONFIRMED"),
+            "TRANSP": Value("TRANSPARENT"),
+            "X-MICROSOFT-CDO-BUSYSTATUS": Value("FREE"),
+            "CATEGORIES": ("Information",),
+            "DESCRIPTION": "This calendar is working. Dates appear here as soon as they are announced.\n"
+            "This is the day on which the sources were last looked at.",
+        },
+    )

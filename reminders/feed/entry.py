@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -18,7 +18,7 @@ from reminders.catalogue.dates import Precision, When
 from reminders.catalogue.events import Event, EventDate, Kind, Status
 from reminders.catalogue.spellings import MONTHS
 
-LOOK = "1"
+LOOK = "2"
 """Raise it whenever `draw` writes the same date differently: what is published is then drawn again."""
 BLOCK = timedelta(minutes=30)
 """How long an instant is shown: no calendar program shows an entry without length where it belongs."""
@@ -29,13 +29,17 @@ _PREFIXES = {Status.CANCELLED: "CANCELLED: ", Status.POSTPONED: "POSTPONED: "}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A rendered entry as published.
+class Draft:
+    """An entry before it is stamped.
 
-    `uid` is for ever; `digest` (64 hex digits) speaks of the content without its stamps. `last_modified` is UTC, in
-    whole seconds. `begins` is the ISO text of the first day or instant (for sorting); `over` the UTC instant after
-    which it is past. `text` is the VEVENT, lines folded and ended by CRLF. `left_at` (UTC) is set once it left the
-    feeds.
+    `uid` is for ever. `begins` is the ISO text of the first day or instant (for sorting); `over` the UTC instant after
+    which it is past. `text` is one VEVENT, or several for a date that repeats: lines folded and ended by CRLF.
+    `timezone` is the VTIMEZONE that `text` needs ("" for none). `digest` (64 hex digits) speaks of both.
+
+    What the entry is selected by stands beside it, so that a feed can be joined without reading the catalogue: its
+    event's `level`, `provider` and `categories`; `firm` says that at least its day is known. `deadline` is the local
+    day it is shown on, as ISO text, if it is a deadline known to the day, else "". `off` says that it is cancelled or
+    postponed: an entry that stays for a while to say so.
     """
 
     uid: str
@@ -43,30 +47,28 @@ class Entry:
     kind: str
     occurrence: str
     digest: str
+    begins: str
+    over: datetime
+    text: str
+    timezone: str
+    level: int | None
+    provider: str
+    categories: tuple[str, ...]
+    firm: bool
+    deadline: str
+    off: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Draft):
+    """A rendered entry as published: a draft of which `text` carries the stamps.
+
+    `last_modified` is UTC, in whole seconds. `left_at` (UTC) is set once it left the feeds.
+    """
+
     sequence: int
     last_modified: datetime
-    begins: str
-    over: datetime
-    text: str
     left_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An entry before it is stamped: the fields are those of `Entry`, `text` lacks the stamps."""
-
-    uid: str
-    event: str
-    kind: str
-    occurrence: str
-    begins: str
-    over: datetime
-    text: str
-
-    @property
-    def digest(self) -> str:
-        """What identifies the content, in 64 hex digits."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 def draw(event: Event, date: EventDate, kind: Kind, *, event_url: str | None) -> Draft | None:
@@ -99,42 +101,56 @@ def draw(event: Event, date: EventDate, kind: Kind, *, event_url: str | None) ->
             "DESCRIPTION": "\n".join(_description(event, date, kind, event_url)),
         },
     )
-    first = when.starts.astimezone(UTC).isoformat() if when.starts else when.first.isoformat()
-    return Draft(uid, event.id, date.kind, date.occurrence, first, when.over, text)
+    firm = when.precision >= Precision.DAY
+    shown = zones.local(begins, when.zone).date() if isinstance(begins, datetime) else begins
+    return Draft(
+        uid=uid,
+        event=event.id,
+        kind=date.kind,
+        occurrence=date.occurrence,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        begins=when.starts.astimezone(UTC).isoformat() if when.starts else when.first.isoformat(),
+        over=when.over,
+        text=text,
+        timezone="",
+        level=event.level,
+        provider=event.provider,
+        categories=event.categories,
+        firm=firm,
+        deadline=shown.isoformat() if kind.deadline and firm else "",
+        off=date.status is not Status.PLANNED,
+    )
 
 
 def stamp(draft: Draft, previous: Entry | None, now: datetime) -> Entry:
     """The entry to publish: while its content is the same its stamps stay, and all move when a byte of it does.
 
     They move forward even if the clock went back. An entry that left the feeds comes back when it is drawn again,
-    unless it left because it was past and still is.
+    unless what made it leave is still so: that it was past, or had said long enough that it is off.
     """
     moment = now.astimezone(UTC).replace(microsecond=0)
     if previous is None:
         return _stamped(draft, 0, moment)
-    left_at = previous.left_at if previous.left_at is not None and draft.over <= previous.left_at else None
-    if previous.digest == draft.digest:
+    same = previous.digest == draft.digest
+    left_at = previous.left_at
+    if left_at is not None and not (draft.over <= left_at or (draft.off and same)):
+        left_at = None
+    if same:
         return _stamped(draft, previous.sequence, previous.last_modified, left_at)
     later = max(moment, previous.last_modified + timedelta(seconds=1))
     return _stamped(draft, previous.sequence + 1, later, left_at)
 
 
 def _stamped(draft: Draft, sequence: int, moment: datetime, left_at: datetime | None = None) -> Entry:
+    stamped = {each.name: getattr(draft, each.name) for each in fields(draft)}
+    stamped["text"] = draft.text.replace(_BEGIN, _BEGIN + stamps(sequence, moment))
+    return Entry(**stamped, sequence=sequence, last_modified=moment, left_at=left_at)
+
+
+def stamps(sequence: int, moment: datetime) -> str:
+    """The lines by which calendar programs see that an entry changed; they follow the beginning of each component."""
     written = moment.strftime("%Y%m%dT%H%M%SZ")
-    stamps = f"DTSTAMP:{written}\r\nLAST-MODIFIED:{written}\r\nSEQUENCE:{sequence}\r\n"
-    return Entry(
-        uid=draft.uid,
-        event=draft.event,
-        kind=draft.kind,
-        occurrence=draft.occurrence,
-        digest=draft.digest,
-        sequence=sequence,
-        last_modified=moment,
-        begins=draft.begins,
-        over=draft.over,
-        text=_BEGIN + stamps + draft.text.removeprefix(_BEGIN),
-        left_at=left_at,
-    )
+    return f"DTSTAMP:{written}\r\nLAST-MODIFIED:{written}\r\nSEQUENCE:{sequence}\r\n"
 
 
 def _extent(when: When, *, deadline: bool) -> tuple[date, date] | tuple[datetime, datetime]:
@@ -181,6 +197,8 @@ def _description(event: Event, date: EventDate, kind: Kind, event_url: str | Non
         yield f"This date follows from the source, which does not state it: {date.inferred}"
     if event.description:
         yield event.description
+    if event.level is not None:
+        yield f"Level {event.level}"
     if event.provider:
         yield f"Offered by {event.provider}"
     if event.link:

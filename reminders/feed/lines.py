@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import idna
 from icalendar import Calendar, Component, Event, vCategory, vDate, vDatetime, vDuration, vText, vUri
+from icalendar.parser import Contentline
 
 CRLF = "\r\n"
 _UNSEEN = re.compile(
@@ -49,6 +50,19 @@ def component(name: str, properties: Mapping[str, Given | None]) -> str:
             made.add(key, _typed(key, value))
     rendered: bytes = made.to_ical(sorted=False)
     return rendered.decode("utf-8")
+
+
+def alarm(uid: str, escaped_title: str, early: timedelta) -> str:
+    """A VALARM that shows the title (as it stands in a SUMMARY) so long before the start (RFC 5545, 3.6.6; RFC 9074).
+
+    `early` may be negative: then it rings after the start.
+    """
+    described: bytes = Contentline(f"DESCRIPTION:{escaped_title}").to_ical()  # type: ignore[no-untyped-call]
+    trigger: bytes = vDuration(-early).to_ical()  # type: ignore[no-untyped-call]
+    return (
+        f"BEGIN:VALARM\r\nUID:{uid}\r\nACTION:DISPLAY\r\n{described.decode()}\r\n"
+        f"TRIGGER;RELATED=START:{trigger.decode()}\r\nEND:VALARM\r\n"
+    )
 
 
 def clean(text: str) -> str:

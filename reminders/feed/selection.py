@@ -1,14 +1,17 @@
-"""Which dates a feed shows: the feeds staff declare in ``feeds.yaml``."""
+"""Which dates a feed shows and how: the feeds staff declare in ``feeds.yaml``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from reminders.catalogue import shape, strict
-from reminders.catalogue.shape import Flag, Id, Shape, Text
+from reminders.catalogue.shape import Flag, Id, Text, wrong
+from reminders.catalogue.shape import Shape as FileShape
+from reminders.feed.style import MOST_ALARMS, USUAL, Cancelled, Shape, Style, read_alarm
 from reminders.planning.selections import SelectionField
 from reminders.planning.subscribers import Selection
 
@@ -35,8 +38,10 @@ Colour = Literal[
 class Feed:
     """A calendar people subscribe to.
 
-    `name` is for ever and ends its address. `tentative` says whether dates known only to a month, season or year are
-    shown too. `color` is a CSS3 name.
+    `name` is for ever and ends its address; a feed narrowed by its address is named by that (see `feed.query`).
+    `tentative` says whether dates known only to a month, season or year are shown too. `color` is a CSS3 name.
+    An entry is shown if it fits `selection`, `narrowed` (None: nothing fits) and, where it is not None, one of
+    `follows`.
     """
 
     name: str
@@ -45,9 +50,35 @@ class Feed:
     selection: Selection = Selection()
     tentative: bool = True
     color: Colour = "steelblue"
+    style: Style = USUAL
+    narrowed: Selection | None = Selection()
+    follows: tuple[Selection, ...] | None = None
 
 
-class FeedShape(Shape):
+def _alarms(value: Any) -> Any:
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise wrong("these are not alarms", "write how long before, such as [1d, 2h]")
+    found = []
+    for each in given:
+        before = read_alarm(each)
+        if before is None:
+            raise wrong(f"'{each[:80]}' is not a time before", "write a number and w, d, h or m, such as 1d or 2h")
+        found.append(before)
+    if len(found) > MOST_ALARMS:
+        raise wrong(f"these are {len(found)} alarms", f"write at most {MOST_ALARMS}")
+    return tuple(sorted(set(found), reverse=True))
+
+
+_ALARM = {"type": "string", "pattern": "^[1-9][0-9]{0,2}[wdhm]$"}
+Alarms = Annotated[
+    tuple[timedelta, ...],
+    BeforeValidator(_alarms),
+    WithJsonSchema({"anyOf": [_ALARM, {"type": "array", "items": _ALARM, "maxItems": MOST_ALARMS}]}),
+]
+
+
+class FeedShape(FileShape):
     """One calendar that people can subscribe to."""
 
     title: Text
@@ -60,9 +91,17 @@ class FeedShape(Shape):
     """Whether it also shows dates known only to a month, season or year, marked "date to be confirmed"."""
     colour: Colour = "steelblue"
     """The colour calendar programs are asked to use."""
+    shape: Shape = Shape.BLOCK
+    """How a deadline with an hour is shown: block (half an hour that ends then), all-day, or instant."""
+    cancelled: Cancelled = Cancelled.MARK
+    """mark, or keep-confirmed: by the title alone, where most readers use Google, which hides cancelled dates."""
+    alarms: Alarms = ()
+    """How long before a date calendar programs should ring, such as [1d, 2h]; not at all when left out."""
+    tasks: Flag = False
+    """Whether it holds deadlines as tasks (VTODO), for programs that keep task lists; others show nothing of it."""
 
 
-class FeedsShape(Shape):
+class FeedsShape(FileShape):
     """The calendars that people can subscribe to."""
 
     feeds: Annotated[dict[Id, FeedShape], Field(min_length=1)]
@@ -80,6 +119,7 @@ def parse_feeds(name: str, data: bytes) -> tuple[Feed, ...]:
             selection=each.show.selection(),
             tentative=each.tentative,
             color=each.colour,
+            style=Style(each.shape, each.cancelled, each.alarms, each.tasks),
         )
         for id, each in read.feeds.items()
     )

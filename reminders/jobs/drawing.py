@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 from reminders.catalogue.events import Kind, PublishedEvent
 from reminders.feed import calendar, entry
-from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
 from reminders.jobs.service import Book, Service
-from reminders.store import events
+from reminders.store import events, state
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+EPOCH = "epoch"
+CHECKED = "checked"
+"""The states that say when the store began, and on which day the catalogue was last compared with its sources."""
+SECOND = timedelta(seconds=1)
 
 
 def draw(tx: Connection, service: Service, book: Book, published: Mapping[str, PublishedEvent], now: datetime) -> int:
@@ -25,6 +29,7 @@ def draw(tx: Connection, service: Service, book: Book, published: Mapping[str, P
     """
     stored = events.entries(tx)
     kinds = book.configuration.kinds
+    now = max([now, *(each.restyle.at + SECOND for each in events.feed_stamps(tx).values() if each.restyle.at)])
     drawn: dict[str, Entry] = {}
     for each in published.values():
         for date in each.event.dates:
@@ -43,15 +48,16 @@ def stamp_feeds(
 ) -> list[str]:
     """Move LAST-MODIFIED of every feed whose bytes are no longer what they were; the names of those feeds."""
     stored = events.feed_stamps(tx)
-    entries = events.entries(tx).values()
+    entries = list(events.entries(tx).values())
+    began = state.get(tx, EPOCH)
+    checked = calendar.checked(published.values(), began.date() if isinstance(began, datetime) else now.date())
+    state.put(tx, CHECKED, checked.isoformat())
     moved = []
     for feed in book.configuration.feeds:
-        shown = calendar.select(feed, published, entries)
-        digest = f"{calendar.digest(feed, shown)} {service.settings.public_url}"
+        shown = calendar.select(feed, entries)
         old = stored.get(feed.name)
-        if old is None or old.digest != digest:
-            second = now.replace(microsecond=0)
-            stamp = max(second, old.last_modified + timedelta(seconds=1)) if old else second
-            events.save_feed_stamp(tx, feed.name, FeedStamp(digest, stamp))
+        stamp = calendar.stamp(feed, shown, old, now, checked=checked, site=service.settings.public_url)
+        if stamp != old:
+            events.save_feed_stamp(tx, feed.name, stamp)
             moved.append(feed.name)
     return moved

@@ -19,7 +19,7 @@ from reminders.catalogue.events import PublishedEvent, Status
 from reminders.errors import BadInput, Held
 from reminders.feed import entry
 from reminders.files import Snapshot, read_finished
-from reminders.jobs.drawing import draw, stamp_feeds
+from reminders.jobs.drawing import EPOCH, draw, stamp_feeds
 from reminders.jobs.service import Book, Service, check_letters, read_book
 from reminders.planning import plan
 from reminders.planning.guard import guard as guard_people
@@ -28,14 +28,12 @@ from reminders.store import events, outbox, people, state
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-EPOCH = "epoch"
 REFUSED = "refused"
 LOOK = "look"
-PUBLICATION = "publication"
 REMINDED_UNTIL = "reminded_until"
 MISSING_DATES = "missing_dates"
-"""What the store remembers under a name: when it began, files not accepted, how entries are drawn, how often something
-was published, until when reminders were owed, and which dates the files no longer hold."""
+"""What the store remembers under a name: files not accepted, how entries are drawn, until when reminders were owed, and
+which dates the files no longer hold."""
 ABSENCES = (ChangeKind.EVENT_MISSING, ChangeKind.DATE_MISSING)
 RECENTLY = timedelta(days=31)
 """How long after a change somebody whose mail was under way meanwhile can still be owed a correction."""
@@ -126,7 +124,7 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         feeds = stamp_feeds(tx, service, book, after, now)
         owed = owe_changes(tx, service, book, after, changes, now)
         state.put(tx, REFUSED, None)
-        state.count(tx, PUBLICATION)
+        events.count_publication(tx, now)
     service.accept(book)
     if withdrawn:
         changes = Changes(tuple(each for each in changes if each.kind not in ABSENCES))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from reminders.jobs.refresh import EPOCH, REMINDED_UNTIL, changed, reminded_until
+from reminders.jobs.drawing import EPOCH
+from reminders.jobs.refresh import REMINDED_UNTIL, changed, reminded_until
 from reminders.jobs.service import Service
 from reminders.planning import plan
 from reminders.store import events, outbox, people, state

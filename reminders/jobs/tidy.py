@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from reminders.jobs.drawing import stamp_feeds
-from reminders.jobs.refresh import PUBLICATION
 from reminders.jobs.service import Service
-from reminders.store import events, ledger, state
+from reminders.store import events, ledger
 
 MONTH = timedelta(days=30.4375)
 """The mean month: nobody counts on which day an old date leaves."""
+SAID = timedelta(days=30)
+"""How long an entry says that its date is cancelled or postponed: many looks even of the slowest calendar program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +25,25 @@ class Tidied:
 
 
 def tidy(service: Service, now: datetime) -> Tidied:
-    """Let entries leave the feeds that have been over for longer than `keep_past`; leaving counts as a change.
+    """Let entries leave the feeds that were over for longer than `keep_past`, or long enough cancelled or postponed.
 
-    Mails that were held until they were of no use any more are dropped.
+    Leaving counts as a change. Mails that were held until they were of no use any more are dropped.
     """
     months = service.settings.keep_past
     with service.store.writing(alone=events.TURN) as tx:
         expired = len(ledger.expire(tx, now))
         book = service.book(tx)
-        if book is None or not months:
+        if book is None:
             return Tidied(expired=expired)
         old = [
-            each for each in events.entries(tx).values() if each.left_at is None and each.over < now - months * MONTH
+            each
+            for each in events.entries(tx).values()
+            if each.left_at is None
+            and ((each.off and each.last_modified < now - SAID) or (months and each.over < now - months * MONTH))
         ]
         if not old:
             return Tidied(expired=expired)
         events.save_entries(tx, [replace(each, left_at=now) for each in old])
         feeds = stamp_feeds(tx, service, book, events.published(tx), now)
-        state.count(tx, PUBLICATION)
+        events.count_publication(tx, now)
     return Tidied(len(old), tuple(feeds), expired)

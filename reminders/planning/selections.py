@@ -38,12 +38,19 @@ SelectionField = Annotated[SelectionShape, Field(default_factory=SelectionShape)
 
 def matches(selection: Selection, event: Event, date_kind: str) -> bool:
     """Whether a date of this kind of the event is meant."""
+    return fits(selection, event.id, date_kind, event.level, event.provider, event.categories)
+
+
+def fits(
+    selection: Selection, event: str, date_kind: str, level: int | None, provider: str, categories: tuple[str, ...]
+) -> bool:
+    """The same of a date whose event is not at hand, only its id and what it is selected by."""
     return (
-        (not selection.levels or event.level in selection.levels)
+        (not selection.levels or level in selection.levels)
         and (not selection.kinds or date_kind in selection.kinds)
-        and (not selection.events or event.id in selection.events)
-        and (not selection.providers or event.provider in selection.providers)
-        and (not selection.categories or not set(selection.categories).isdisjoint(event.categories))
+        and (not selection.events or event in selection.events)
+        and (not selection.providers or provider in selection.providers)
+        and (not selection.categories or not set(selection.categories).isdisjoint(categories))
     )
 
 

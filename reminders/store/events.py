@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, select, update
@@ -16,6 +16,7 @@ from reminders.catalogue.events import Event, PublishedDate, PublishedEvent
 from reminders.catalogue.facts import pack, unpack
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
+from reminders.feed.style import Restyle
 from reminders.store import state, tables
 from reminders.store.engine import take_turns
 from reminders.store.tables import upsert
@@ -24,6 +25,10 @@ TURN = "catalogue"
 """Whoever publishes takes this turn, so that no revision is counted twice. `Store.writing` may take it first."""
 SNAPSHOT = "snapshot"
 """The state that names the files of the last good reading: their digest."""
+
+PUBLICATION, PUBLISHED_AT = "publication", "published_at"
+"""The states that count publications, and say when the last one was."""
+_ENTRY = tuple(each.name for each in fields(Entry))
 
 _Stand = dict[tuple[str, str], tuple[str, int, datetime]]
 """(kind, occurrence) -> fact, revision, known_at."""
@@ -38,20 +43,40 @@ class Revision:
     event: Event
 
 
-def published(tx: Connection) -> dict[str, PublishedEvent]:
-    """Every event as the world last saw it, by id in order."""
+def published(tx: Connection, *, since: int = -1) -> dict[str, PublishedEvent]:
+    """Every event as the world last saw it, by id in order; of `since` a publication only those changed later."""
     stands: dict[str, _Stand] = defaultdict(dict)
-    date = tables.event_date
-    for row in tx.execute(select(date)):
+    date, event = tables.event_date, tables.event
+    dates, events = select(date), select(event)
+    if since >= 0:
+        events = events.where(event.c.publication > since)
+        dates = dates.where(date.c.event.in_(select(event.c.id).where(event.c.publication > since)))
+    for row in tx.execute(dates):
         stands[row.event][row.kind, row.occurrence] = (row.fact, row.revision, row.known_at)
-    rows = tx.execute(select(tables.event).order_by(tables.event.c.id))
-    return {row.id: _published(row, stands[row.id]) for row in rows}
+    return {row.id: _published(row, stands[row.id]) for row in tx.execute(events.order_by(event.c.id))}
 
 
 def published_event(tx: Connection, id: str) -> PublishedEvent | None:
     """One event as the world last saw it."""
     row = tx.execute(select(tables.event).where(tables.event.c.id == id)).one_or_none()
     return None if row is None else _published(row, _stand(tx, id))
+
+
+def publication(tx: Connection) -> int:
+    """How often something was published; what is being published now is marked with the next number."""
+    return int(str(state.get(tx, PUBLICATION) or 0))
+
+
+def published_at(tx: Connection) -> datetime | None:
+    """When something was last published (UTC); None before that."""
+    at = state.get(tx, PUBLISHED_AT)
+    return at if isinstance(at, datetime) else None
+
+
+def count_publication(tx: Connection, now: datetime) -> None:
+    """Make what was written in this transaction the next publication."""
+    state.count(tx, PUBLICATION)
+    state.put(tx, PUBLISHED_AT, now)
 
 
 def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:
@@ -61,19 +86,23 @@ def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:
     date's `known_at` is then `now`. An event that was missing no longer is. Publishing it again changes nothing.
     """
     take_turns(tx, TURN)
+    number = publication(tx) + 1
     facts = pack(event)
     old = tx.execute(select(tables.event).where(tables.event.c.id == event.id)).one_or_none()
     if old is None:
         revision = 1
         row = {"id": event.id, "facts": facts, "revision": 1, "first_published_at": now, "changed_at": now}
+        row["publication"] = number
         tx.execute(tables.event.insert().values(row))
     elif old.facts != facts:
         revision = old.revision + 1
         changed = {"facts": facts, "revision": revision, "changed_at": now, "missing_since": None}
+        changed["publication"] = number
         tx.execute(update(tables.event).where(tables.event.c.id == event.id).values(changed))
     else:
         if old.missing_since is not None:
-            tx.execute(update(tables.event).where(tables.event.c.id == event.id).values(missing_since=None))
+            back = update(tables.event).where(tables.event.c.id == event.id)
+            tx.execute(back.values(missing_since=None, publication=number))
         return _published(old, _stand(tx, event.id), missing=False)
     tx.execute(tables.revision.insert().values(event=event.id, revision=revision, at=now, facts=facts))
     stand = _stand(tx, event.id)
@@ -92,9 +121,8 @@ def mark_missing(tx: Connection, ids: Collection[str], now: datetime) -> None:
     """Remember that the files no longer hold these events. They stay published; `publish` takes it back."""
     take_turns(tx, TURN)
     event = tables.event
-    tx.execute(
-        update(event).where(event.c.id.in_(sorted(ids)), event.c.missing_since.is_(None)).values(missing_since=now)
-    )
+    gone = update(event).where(event.c.id.in_(sorted(ids)), event.c.missing_since.is_(None))
+    tx.execute(gone.values(missing_since=now, publication=publication(tx) + 1))
 
 
 def revisions(tx: Connection, event: str) -> list[Revision]:
@@ -122,29 +150,47 @@ def save_snapshot(tx: Connection, files: Mapping[str, bytes]) -> None:
     upsert(tx, tables.snapshot, [{"path": path, "body": body} for path, body in sorted(files.items())])
 
 
-def entries(tx: Connection) -> dict[str, Entry]:
-    """Every calendar entry that was ever rendered, by uid in order, those that left the feeds too."""
-    return {row.uid: Entry(**row._mapping) for row in tx.execute(select(tables.entry).order_by(tables.entry.c.uid))}
+def entries(tx: Connection, *, since: int = -1) -> dict[str, Entry]:
+    """Every calendar entry that was ever rendered, by uid in order, those that left the feeds too.
+
+    Of `since` a publication only those changed later.
+    """
+    table = tables.entry
+    query = select(*(table.c[name] for name in _ENTRY))
+    if since >= 0:
+        query = query.where(table.c.publication > since)
+    return {row.uid: _entry(row) for row in tx.execute(query.order_by(table.c.uid))}
 
 
 def save_entries(tx: Connection, entries: Iterable[Entry]) -> None:
     """Keep these entries in place of those with the same uid."""
-    upsert(tx, tables.entry, [asdict(entry) for entry in entries])
+    number = publication(tx) + 1
+    rows = [{name: getattr(entry, name) for name in _ENTRY} for entry in entries]
+    upsert(tx, tables.entry, [row | {"categories": " ".join(row["categories"]), "publication": number} for row in rows])
 
 
 def feed_stamps(tx: Connection) -> dict[str, FeedStamp]:
     """What each feed last said, by its name."""
-    return {row.name: FeedStamp(row.digest, row.last_modified) for row in tx.execute(select(tables.feed))}
+    return {
+        row.name: FeedStamp(row.digest, row.last_modified, row.style, Restyle(row.restyled, row.restyled_at))
+        for row in tx.execute(select(tables.feed))
+    }
 
 
 def save_feed_stamp(tx: Connection, name: str, stamp: FeedStamp) -> None:
     """Keep what a feed says from now on."""
-    upsert(tx, tables.feed, [{"name": name} | asdict(stamp)])
+    row = {"name": name, "digest": stamp.digest, "last_modified": stamp.last_modified, "style": stamp.style}
+    upsert(tx, tables.feed, [row | {"restyled": stamp.restyle.count, "restyled_at": stamp.restyle.at}])
 
 
 def forget_feeds(tx: Connection, names: Collection[str]) -> None:
     """Forget feeds that are no longer declared."""
     tx.execute(delete(tables.feed).where(tables.feed.c.name.in_(sorted(names))))
+
+
+def _entry(row: Row[tuple[object, ...]]) -> Entry:
+    facts = row._asdict()
+    return Entry(**facts | {"categories": tuple(facts["categories"].split())})
 
 
 def _stand(tx: Connection, event: str) -> _Stand:

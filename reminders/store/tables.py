@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -23,7 +24,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
@@ -72,7 +75,8 @@ snapshot = Table(
     "snapshot", metadata, Column("path", Text, primary_key=True), Column("body", LargeBinary, nullable=False)
 )
 
-# What is published. `facts` is `catalogue.facts.pack`.
+# What is published. `facts` is `catalogue.facts.pack`. `publication` is the number of the publication that last
+# changed the row: whoever shows it reads only what is new.
 event = Table(
     "event",
     metadata,
@@ -82,7 +86,9 @@ event = Table(
     Column("missing_since", Instant),
     Column("first_published_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    Column("publication", Integer, nullable=False, server_default="0"),
 )
+Index("ix_event_publication", event.c.publication)
 
 # How often each date changed and since when it is as it is. Rows stay when an event no longer holds the date.
 event_date = Table(
@@ -106,7 +112,7 @@ revision = Table(
     Column("facts", Text, nullable=False),
 )
 
-# The rendered calendar entries.
+# The rendered calendar entries, with what they are selected by. `categories` are separated by spaces.
 entry = Table(
     "entry",
     metadata,
@@ -121,15 +127,27 @@ entry = Table(
     Column("over", Instant, nullable=False),
     Column("text", Text, nullable=False),
     Column("left_at", Instant),
+    Column("timezone", Text, nullable=False, server_default=""),
+    Column("level", Integer),
+    Column("provider", Text, nullable=False, server_default=""),
+    Column("categories", Text, nullable=False, server_default=""),
+    Column("firm", Boolean, nullable=False, server_default=true()),
+    Column("deadline", Text, nullable=False, server_default=""),
+    Column("off", Boolean, nullable=False, server_default=false()),
+    Column("publication", Integer, nullable=False, server_default="0"),
 )
+Index("ix_entry_publication", entry.c.publication)
 
-# What each feed last said.
+# What each feed last said, and in which style.
 feed = Table(
     "feed",
     metadata,
     Column("name", Text, primary_key=True),
     Column("digest", Text, nullable=False),
     Column("last_modified", Instant, nullable=False),
+    Column("style", Text, nullable=False, server_default=""),
+    Column("restyled", Integer, nullable=False, server_default="0"),
+    Column("restyled_at", Instant),
 )
 
 # Everybody who was ever invited. Ids are never used again: unsubscribe tokens are derived from them.
@@ -163,6 +181,26 @@ membership = Table(
     Column("audience", Text, primary_key=True),
     Column("joined_at", Instant, nullable=False),
 )
+
+# Personal feeds: one for each calendar a person subscribes. `hash` is the SHA-256 of its token; the rest is explained
+# in `store.feeds`.
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("subscriber", Id, ForeignKey("subscriber.id"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("shows", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Column("fetched_at", Instant),
+    Column("client", Text, nullable=False),
+    Column("seen_at", Instant),
+    UniqueConstraint("hash"),
+    sqlite_autoincrement=True,
+)
+Index("ix_subscription_subscriber", subscription.c.subscriber)
 
 # One row per notice: plan, ledger and audit in one. `body` is the message as frozen at its first attempt, compressed,
 # until it is sent or dropped. `tries` counts how often it was put back, `attempts` how often DATA was begun.

@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reminders.clock import Clock
 from reminders.web.feeds import Feeds
+from reminders.web.fetches import Fetches
 from reminders.web.guard import Guard
+from reminders.web.kept import Kept
 from reminders.web.letters import Letters
 from reminders.web.pages import EventCalendar, Pages
 from reminders.web.people import People
@@ -44,22 +46,28 @@ def create(
     contact: str = "",
     letters: Path | None = None,
     zone: str = "Europe/London",
+    kept: Path | None = None,
 ) -> ASGIApp:
     """The application, to be run with ASGI's lifespan: it reads everything once before it answers anything.
 
     `name` is what the service is called, `templates` are folders of page templates with an ``assets`` folder in the
     last. `public_url` is where the site is seen from outside (its path is put before every link). `letters` is the
-    folder of mails that the demo shows, with their times local to `zone`; None for anybody else.
+    folder of mails that the demo shows, with their times local to `zone`; None for anybody else. `kept` is a file of
+    the server's own, for what it served last.
     """
     public = public_url.rstrip("/")
-    site = Site(reader, public)
+    site = Site(reader, public, name, Kept(kept) if kept else None)
+    fetches = Fetches(reader, clock)
     pages = Pages(site, clock, name=name, contact=contact, templates=templates, letters=letters is not None)
     people = People(reader, pages)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await site.start()
+        writing = asyncio.create_task(fetches.keep_writing())
         yield
+        writing.cancel()
+        await fetches.write()
 
     async def health(_: Request) -> Response:
         try:
@@ -88,7 +96,7 @@ def create(
         exception_handlers={HTTPException: pages.failed, Exception: pages.failed},
     )
     inner.router.redirect_slashes = False
-    return Guard(Feeds(site, inner), secure=public.startswith("https://"))
+    return Guard(Feeds(site, fetches, inner), secure=public.startswith("https://"))
 
 
 async def _robots(_: Request) -> Response:

@@ -138,7 +138,7 @@ class EventCalendar:
         self.site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ready = (await self.site.shown()).event_calendar(scope["path_params"]["id"])
+        ready = await (await self.site.shown()).event_calendar(scope["path_params"]["id"])
         if ready is None:
             raise HTTPException(404)
         await answer(ready, scope, send)

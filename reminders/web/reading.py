@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Protocol
 
 from reminders.catalogue.events import Kind, PublishedEvent
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
 from reminders.feed.selection import Feed
-from reminders.planning.subscribers import Subscriber
+from reminders.planning.subscribers import Selection, Subscriber
+
+Edition = tuple[int, datetime | None]
+"""Which publication it is: its number, and when it was (UTC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """A feed of one person. `shows` is a feed's name with what its address adds (see `feed.query`): ``all?level=2``.
+
+    The name ``mine`` stands for all that the person is sent mails about: whatever fits one of `follows`.
+    """
+
+    id: int
+    shows: str
+    follows: tuple[Selection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """All that feeds and pages show, read in one transaction.
 
-    `publication` counts up whenever any of the rest changes. `published` is by event id, `entries` by uid, `stamps` by
-    feed name, `kinds` by kind id.
+    `publication` counts up whenever any of the rest changes, `published_at` (UTC) is when that was. `published` is by
+    event id, `entries` by uid in order, `stamps` by feed name, `kinds` by kind id, `personal` by the SHA-256 (hex) of a
+    token. `checked` is the day on which the catalogue was last compared with its sources.
     """
 
     publication: int
@@ -27,16 +44,37 @@ class Shelf:
     stamps: Mapping[str, FeedStamp]
     kinds: Mapping[str, Kind]
     feeds: tuple[Feed, ...]
+    checked: date
+    published_at: datetime | None = None
+    personal: Mapping[str, Personal] = field(default_factory=dict)
+
+    @property
+    def edition(self) -> Edition:
+        """What tells this shelf from every other."""
+        return self.publication, self.published_at
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """That a personal feed was fetched: by which kind of program, when, and of when what it got was (both UTC)."""
+
+    personal: int
+    client: str
+    at: datetime
+    seen_at: datetime | None
 
 
 class Reader(Protocol):
     """Plain synchronous calls, each its own transaction; the pages make them in a thread."""
 
-    def publication(self) -> int:
-        """The present `Shelf.publication`; asked at most once a second."""
+    def edition(self) -> Edition:
+        """The present `Shelf.edition`; asked at most once a second."""
 
-    def shelf(self) -> Shelf:
-        """Everything that is published."""
+    def shelf(self, before: Shelf | None = None) -> Shelf:
+        """Everything that is published; only what changed since `before` is read."""
+
+    def fetched(self, fetches: Iterable[Fetch]) -> None:
+        """Remember these."""
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         """Whose unsubscribe token this is."""

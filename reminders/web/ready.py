@@ -33,12 +33,24 @@ class Ready:
     packed: _Form
     last_modified: datetime
 
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return len(self.plain.body) + len(self.packed.body)
 
-def prepare(body: bytes, *, type: str, cache: str, last_modified: datetime, file_name: str = "") -> Ready:
-    """Make bytes ready. `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``."""
+
+def prepare(
+    body: bytes, *, type: str, cache: str, last_modified: datetime, file_name: str = "", private: bool = False
+) -> Ready:
+    """Make bytes ready. `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``.
+
+    What is `private` must not be found by search engines.
+    """
     name = hashlib.sha256(body).hexdigest()[:32]
     moment = format_datetime(last_modified.astimezone(UTC), usegmt=True)
     common = [("cache-control", cache), ("last-modified", moment), ("vary", "accept-encoding")]
+    if private:
+        common.append(("x-robots-tag", "noindex, nofollow"))
     shown = [("content-type", type)]
     if file_name:
         shown.append(("content-disposition", f'inline; filename="{file_name}"'))
@@ -48,7 +60,7 @@ def prepare(body: bytes, *, type: str, cache: str, last_modified: datetime, file
         found = unchanged + _encode([*shown, *more, ("content-length", str(len(data)))])
         return _Form(data, tag.encode(), found, unchanged)
 
-    packed = gzip.compress(body, 9, mtime=0)  # the time of packing must not show in the bytes
+    packed = gzip.compress(body, 6, mtime=0)  # the time of packing must not show in the bytes
     return Ready(
         plain=form(body, f'"{name}"'),
         packed=form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]),
@@ -79,9 +91,14 @@ async def answer(ready: Ready, scope: Scope, send: Send) -> None:
 
 async def refuse_method(send: Send) -> None:
     """405: calendar programs try PROPFIND, PUT and OPTIONS, and take any other refusal for a failed log-in."""
-    body = b"Only GET and HEAD are answered here.\n"
-    headers = _encode([("allow", "GET, HEAD"), ("content-type", "text/plain"), ("content-length", str(len(body)))])
-    await send({"type": "http.response.start", "status": 405, "headers": headers})
+    await refuse(405, "Only GET and HEAD are answered here.", send, ("allow", "GET, HEAD"))
+
+
+async def refuse(status: int, words: str, send: Send, *more: tuple[str, str]) -> None:
+    """A refusal in a line of text."""
+    body = f"{words}\n".encode()
+    plain = [*more, ("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body)))]
+    await send({"type": "http.response.start", "status": status, "headers": _encode(plain)})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -73,6 +73,7 @@ def test_an_entry_reads_as_a_whole() -> None:
         "DESCRIPTION:Applications close: Friday 14 December 2018\\, 10:00 UK time"
         "\\nApply online"
         "\\nA year as a clinical fellow."
+        "\\nLevel 2"
         "\\nOffered by HEE"
         "\\nMore: https://www.oriel.nhs.uk"
         "\\nQuestions: educationsupport.ne@hee.nhs.uk"

@@ -239,7 +239,7 @@ def by_ical_js(feeds: Feeds, folder: Path) -> Seen:
 
 def _ical_js() -> tuple[str, str]:
     if not (NODE / "node_modules" / "ical.js").is_dir():
-        _absent("ical.js (`make readers`)")
+        _absent("ical.js (`make browser`)")
     return _tool("node"), str(NODE / "read.mjs")
 
 

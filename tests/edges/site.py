@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import date as Day
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 import httpx2
@@ -18,19 +20,19 @@ from reminders.catalogue.events import Event, Kind, PublishedEvent
 from reminders.catalogue.parse import parse_events
 from reminders.clock import FixedClock
 from reminders.feed import calendar, entry
-from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
 from reminders.feed.selection import Feed, parse_feeds
 from reminders.planning.rules import parse_rules
 from reminders.planning.subscribers import Subscriber
 from reminders.web import app
-from reminders.web.reading import Shelf
+from reminders.web.reading import Edition, Fetch, Personal, Shelf
 from tests.builders import EPOCH, published, subscriber
 
 CHECKOUT = Path(__file__).parents[2]
 CONFIG, TEMPLATES = CHECKOUT / "config", CHECKOUT / "templates" / "web"
 TOKEN = "uQ7cJm1xT0ZyVb2s9LkE4hWn6RpAaDfG"
 PUBLIC = "https://dates.example.org"
+CHECKED = Day(2018, 11, 23)
 
 
 def seed() -> tuple[Event, ...]:
@@ -64,7 +66,8 @@ class Memory:
         self.broken: Exception | None = None
         self.stuck = threading.Event()
         self.stuck.set()
-        self._shelf = Shelf(0, {}, {}, {}, kinds(), feeds())
+        self.fetches: list[Fetch] = []
+        self._shelf = Shelf(0, {}, {}, {}, kinds(), feeds(), CHECKED)
         self.publish(seed() if events is None else events)
 
     def publish(self, events: Iterable[Event], now: datetime = EPOCH, url: str = PUBLIC) -> None:
@@ -85,18 +88,33 @@ class Memory:
                     entries[draft.uid] = entry.stamp(draft, old.entries.get(draft.uid), now)
         stamps = {}
         for feed in old.feeds:
-            digest = calendar.digest(feed, calendar.select(feed, shown, entries.values()))
-            stamp = old.stamps.get(feed.name)
-            stamps[feed.name] = stamp if stamp and stamp.digest == digest else FeedStamp(digest, now)
-        self._shelf = Shelf(old.publication + 1, shown, entries, stamps, old.kinds, old.feeds)
+            chosen = calendar.select(feed, entries.values())
+            stamps[feed.name] = calendar.stamp(feed, chosen, old.stamps.get(feed.name), now, checked=CHECKED, site=url)
+        entries = dict(sorted(entries.items()))
+        personal = dict(old.personal)
+        self._shelf = Shelf(old.publication + 1, shown, entries, stamps, old.kinds, old.feeds, CHECKED, now, personal)
 
-    def publication(self) -> int:
+    def give(self, token: str, personal: Personal) -> None:
+        """Let whoever has this token see a personal feed."""
+        personals = {**self._shelf.personal, sha256(token.encode()).hexdigest(): personal}
+        self._shelf = replace(self._shelf, publication=self._shelf.publication + 1, personal=personals)
+
+    def take_back(self, token: str) -> None:
+        personals = {**self._shelf.personal}
+        del personals[sha256(token.encode()).hexdigest()]
+        self._shelf = replace(self._shelf, publication=self._shelf.publication + 1, personal=personals)
+
+    def edition(self) -> Edition:
         self._fail()
-        return self._shelf.publication
+        return self._shelf.edition
 
-    def shelf(self) -> Shelf:
+    def shelf(self, before: Shelf | None = None) -> Shelf:
         self._fail()
         return self._shelf
+
+    def fetched(self, fetches: Iterable[Fetch]) -> None:
+        self._fail()
+        self.fetches += fetches
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         self._fail()
@@ -128,6 +146,7 @@ def visit(
     public_url: str = PUBLIC,
     contact: str = "help@example.org",
     letters: Path | None = None,
+    kept: Path | None = None,
 ) -> Iterator[httpx2.Client]:
     """A client of the running application; its `base_url` is where that listens."""
     site = app.create(
@@ -138,6 +157,7 @@ def visit(
         public_url=public_url,
         contact=contact,
         letters=letters,
+        kept=kept,
     )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

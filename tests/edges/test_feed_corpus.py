@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.edges.readers import READERS, Seen, differences
 from tests.truth import Shown
 
 GOLDEN = corpus.golden()
+NOTHING = Shown("No dates announced yet", date(2018, 11, 23), date(2018, 11, 24), "CONFIRMED", "")
 FOLDER = "Course: The folder C:\\north"
 OTHERWISE: dict[tuple[str, str], list[str]] = {
     ("ics", "text-backslash-n"): [f"{FOLDER}: title is {FOLDER}, shown Course: The folder C:\\\north"],
@@ -33,13 +34,7 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def expected(case: str) -> list[Shown]:
     """What the event file says; of a file that has nothing to show, that the calendar works."""
     files = {f"{case}.yaml": corpus.SOURCES[case].read_bytes()}
-    return truth.shown(files, corpus.KINDS) or [_nothing(int(case.rpartition(".")[2]) if "." in case else 1)]
-
-
-def _nothing(step: int) -> Shown:
-    day = date(2018, 11, 22) + timedelta(days=step)
-    title = "No dates at present: Dates for doctors in training"
-    return Shown(title, day, day + timedelta(days=1), "CONFIRMED", "")
+    return truth.shown(files, corpus.KINDS) or [NOTHING]
 
 
 @pytest.mark.parametrize("case", corpus.SOURCES)

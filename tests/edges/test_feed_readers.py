@@ -79,7 +79,7 @@ def test_every_reader_sees_the_shipped_dates(name: str, reader: Reader, tmp_path
 def test_every_reader_sees_that_a_feed_without_dates_works(reader: Reader, tmp_path: Path) -> None:
     empty = published({"none.yaml": b"events: []\nend: events\n"}, EPOCH).feeds["courses"]
     day = date(2018, 11, 23)
-    assert times(reader, empty, tmp_path) == [("No dates at present: Leadership courses", day, day + timedelta(days=1))]
+    assert times(reader, empty, tmp_path) == [("No dates announced yet", day, day + timedelta(days=1))]
 
 
 # No backslash before an n in the title: `ics` takes the two for a line break, however they are escaped.

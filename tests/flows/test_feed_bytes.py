@@ -10,7 +10,7 @@ import pytest
 from reminders.clock import FixedClock
 from reminders.files import shipped
 from reminders.serving import StoreReader
-from reminders.web.site import make_ready
+from reminders.web.site import Shown
 from tests.builders import utc
 from tests.flows.walk import Walk
 
@@ -29,7 +29,7 @@ def seed(walk: Walk) -> None:
 def feeds(walk: Walk) -> dict[str, str]:
     """Every feed as it is served."""
     shelf = StoreReader(walk.service, FixedClock(utc(START))).shelf()
-    return {name: ready.plain.body.decode() for name, ready in make_ready(shelf, "").feeds.items()}
+    return {name: ready.plain.body.decode() for name, ready in Shown(shelf, "", "Dates").feeds.items()}
 
 
 def entries(feed: str) -> dict[str, str]:

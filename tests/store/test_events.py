@@ -8,6 +8,7 @@ from datetime import timedelta
 from reminders.catalogue.events import Event, PublishedDate, PublishedEvent, Source, Status
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
+from reminders.feed.style import Restyle
 from reminders.store import events, state
 from reminders.store.engine import Store
 from tests.builders import EPOCH, date, event
@@ -134,7 +135,23 @@ def test_the_last_good_files_are_kept_byte_for_byte_and_only_they(store: Store) 
 
 def test_entries_are_kept_in_place_of_those_with_their_uid(store: Store) -> None:
     entry = Entry(
-        "uid-1", "talking-2019", "course", "", "0" * 64, 0, EPOCH, "2019-02-12", LATER, "BEGIN:VEVENT\r\n \u00fc\r\n"
+        uid="uid-1",
+        event="talking-2019",
+        kind="course",
+        occurrence="",
+        digest="0" * 64,
+        begins="2019-02-12",
+        over=LATER,
+        text="BEGIN:VEVENT\r\n \u00fc\r\n",
+        timezone="BEGIN:VTIMEZONE\r\n",
+        level=2,
+        provider="HEE",
+        categories=("course", "e-learning"),
+        firm=True,
+        deadline="2019-02-12",
+        off=False,
+        sequence=0,
+        last_modified=EPOCH,
     )
     with store.writing() as tx:
         events.save_entries(tx, [])
@@ -150,7 +167,10 @@ def test_entries_are_kept_in_place_of_those_with_their_uid(store: Store) -> None
 def test_feed_stamps_are_kept_by_name(store: Store) -> None:
     with store.writing() as tx:
         events.save_feed_stamp(tx, "all", FeedStamp("a", EPOCH))
-        events.save_feed_stamp(tx, "all", FeedStamp("b", LATER))
+        events.save_feed_stamp(tx, "all", FeedStamp("b", LATER, "tasks", Restyle(2, EPOCH)))
         events.save_feed_stamp(tx, "level-2", FeedStamp("c", EPOCH))
     with store.reading() as tx:
-        assert events.feed_stamps(tx) == {"all": FeedStamp("b", LATER), "level-2": FeedStamp("c", EPOCH)}
+        assert events.feed_stamps(tx) == {
+            "all": FeedStamp("b", LATER, "tasks", Restyle(2, EPOCH)),
+            "level-2": FeedStamp("c", EPOCH),
+        }
