@@ -5,6 +5,7 @@ The files are well-formed here; what they may not hold is tested elsewhere.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ def _announced(
     facts = (
         *(str(event.get(key)) for key in ("title", "level", "provider", "categories", "description", "link")),
         *(event.get("contact"), event.get("source", {}).get("page"), event.get("source", {}).get("checked")),
-        *(when, zone if timed else "", status, one.get("note"), one.get("location"), one.get("inferred")),
+        *(re.sub("[?~%]", "", when), _qualifier(when), zone if timed else "", status),
+        *(one.get("note"), one.get("location"), one.get("inferred")),
     )
     told = tuple(text.strip() for text in said if text.strip())
     return Announced(event["id"], kind, one.get("id", ""), seen, told, facts)
@@ -139,7 +141,13 @@ def _clock(instant: date | datetime, zone: str) -> str:
 def _doubt(when: str) -> str:
     if not any(_to_the_day(part) for part in when.split("/")):
         return " (date to be confirmed)"
-    return " (not yet certain)" if {*when} & {*"?~%"} else ""
+    return " (not yet certain)" if _qualifier(when) else ""
+
+
+def _qualifier(when: str) -> str:
+    """How uncertain a date is; a span as much as both its ends together."""
+    found = {*when} & {*"?~%"}
+    return found.pop() if len(found) == 1 else "%" if found else ""
 
 
 def _status(when: str, status: str) -> str:

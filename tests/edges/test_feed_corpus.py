@@ -18,6 +18,13 @@ FOLDER = "Course: The folder C:\\north"
 OTHERWISE: dict[tuple[str, str], list[str]] = {
     ("ics", "text-backslash-n"): [f"{FOLDER}: title is {FOLDER}, shown Course: The folder C:\\\north"],
     ("ics", "text-backslashes"): ["Course: Ends with a backslash \\: place is C:\\rooms\\door, shown C:\\\rooms\\door"],
+    ("ics", "text-backslash-capital-n"): [
+        "Course: The folder C:\\North: title is Course: The folder C:\\North, shown Course: The folder C:\\\north",
+        "Course: The folder C:\\North: place is C:\\New\\Room, shown C:\\\new\\\room",
+    ],
+    ("khal", "text-backslash-capital-n"): [
+        "Course: The folder C:\\North: title is Course: The folder C:\\North, shown Course: The folder C:\north"
+    ],
     ("khal", "text-backslash-n"): [f"{FOLDER}: title is {FOLDER}, shown Course: The folder C:\north"],
 }
 """What a reader gets wrong in feeds that are right, by reader and case: backslashes before letters."""
