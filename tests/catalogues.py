@@ -129,7 +129,7 @@ FIELDS: Mapping[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def events(draw: st.DrawFn) -> Written:
-    facts = draw(st.fixed_dictionaries({"id": ids, "title": lines}, optional=dict(FIELDS)))
+    facts: Written = draw(st.fixed_dictionaries({"id": ids, "title": lines}, optional=dict(FIELDS)))
     kinds = draw(st.lists(st.sampled_from(list(KINDS)), max_size=3, unique=True))
     facts["dates"] = {}
     for kind in kinds:
@@ -172,7 +172,8 @@ def edits(draw: st.DrawFn, catalogue: list[Written]) -> list[Written]:
 def files(catalogue: Iterable[Written], order: Random | None = None) -> dict[str, bytes]:
     """The catalogue in one file; given an order, in some, with files, events and keys in that order."""
     facts = [
-        {**event, "dates": {kind: _shortest(each) for kind, each in event["dates"].items()}} for event in catalogue
+        {**event, "dates": {kind: _shortest(each) for kind, each in event.get("dates", {}).items()}}
+        for event in catalogue
     ]
     if order is None:
         return {"events.yaml": _dump({"events": facts})}
@@ -191,7 +192,7 @@ def shuffled(catalogue: Mapping[str, bytes], order: Random) -> dict[str, bytes]:
 
 def _shortest(occurrences: Any) -> Any:
     """A single date as a mapping, or as its text if that is all."""
-    if not isinstance(occurrences, list) or len(occurrences) > 1:
+    if not isinstance(occurrences, list) or "id" in occurrences[0]:
         return occurrences
     (only,) = occurrences
     written = {key: value for key, value in only.items() if (key, value) != ("zone", "Europe/London")}

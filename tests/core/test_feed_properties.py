@@ -66,7 +66,7 @@ def test_an_edit_changes_the_entries_that_show_it_and_no_other_byte(
     second = published(new, first)
     before, after = (split(each.feeds[FEED.name]) for each in (first, second))
     shown_before, shown_after = ({id for id, each in dates.items() if each.shown} for dates in (was, is_))
-    uids = {(each.event, each.kind, each.occurrence): uid for uid, each in (first.entries | second.entries).items()}
+    uids = {(each.event, each.kind, each.occurrence): uid for uid, each in {**first.entries, **second.entries}.items()}
     if not shown_before or not shown_after:
         return  # the entry that says there are none has tests of its own
     assert after.blocks.keys() == {uids[id] for id in shown_after}

@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import yaml
 
 from reminders.feed.selection import parse_feeds
 from reminders.planning.rules import parse_rules
-from tests.builders import EPOCH, LONDON
+from tests.builders import EPOCH
+from tests.catalogues import shuffled
 from tests.contentlines import unfold
 from tests.edges.readers import READERS, Feeds, Seen
 from tests.publishing import Publication, publish, read
@@ -108,26 +108,6 @@ def test_the_feeds_are_lines_of_at_most_75_octets_with_no_other_line_break() -> 
 
 
 # Same data, same bytes
-
-
-def shuffled(files: Mapping[str, bytes], order: random.Random) -> dict[str, bytes]:
-    """The same facts in other files, under other names, events and keys in another order."""
-    events = [event for data in files.values() for event in yaml.load(data, yaml.BaseLoader)["events"]]  # noqa: S506  # text, lists and mappings alone
-    order.shuffle(events)
-    cut = order.randrange(1, len(events))
-    parts = {f"{order.random()}.yaml": part for part in (events[:cut], events[cut:])}
-    return {
-        name: yaml.safe_dump(_mixed({"zone": LONDON, "events": part}, order), sort_keys=False).encode()
-        for name, part in parts.items()
-    }
-
-
-def _mixed(value: object, order: random.Random) -> object:
-    if isinstance(value, dict):
-        keys = list(value)
-        order.shuffle(keys)
-        return {key: _mixed(value[key], order) for key in keys}
-    return [_mixed(each, order) for each in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("seed", range(10))
