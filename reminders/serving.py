@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
+from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
+from reminders.catalogue.events import Kind
 from reminders.clock import Clock
 from reminders.errors import WrongUse
+from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
 from reminders.jobs.health import health
 from reminders.jobs.service import Service
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, feeds, people, state
+from reminders.store import events, feeds, history, people, state
 from reminders.web import app
+from reminders.web.changes import Changelog, tell
 from reminders.web.reading import Edition, Fetch, Personal, Shelf
 
 LOG = logging.getLogger(__name__)
@@ -64,6 +70,7 @@ class StoreReader:
                 stamps=events.feed_stamps(tx),
                 kinds=kinds,
                 feeds=book.configuration.feeds if book else (),
+                changes=_changes(tx, kinds, before),
                 checked=date.fromisoformat(str(checked)) if checked else self.clock.now().date(),
                 personal={
                     hash: Personal(each.id, each.shows, owners[each.subscriber].follows)
@@ -75,6 +82,22 @@ class StoreReader:
     def fetched(self, fetches: Iterable[Fetch]) -> None:
         with self.service.store.writing() as tx:
             feeds.fetched(tx, [(each.personal, each.client, each.at, each.seen_at) for each in fetches])
+
+    def personal_feeds(self, subscriber: int) -> list[PersonalFeed]:
+        with self.service.store.reading() as tx:
+            return feeds.of(tx, subscriber)
+
+    def issue(self, subscriber: int, label: str, shows: str) -> str:
+        token = secrets.token_urlsafe(24)
+        with self.service.store.writing(alone=events.TURN) as tx:
+            feeds.issue(tx, subscriber, sha256(token.encode()).hexdigest(), label, shows, self.clock.now())
+            events.count_publication(tx, self.clock.now())
+        return token
+
+    def revoke(self, subscriber: int, feed: str) -> None:
+        with self.service.store.writing(alone=events.TURN) as tx:
+            if feed.isdecimal() and feeds.revoke(tx, subscriber, int(feed[:18]), self.clock.now()):
+                events.count_publication(tx, self.clock.now())
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         with self.service.store.reading() as tx:
@@ -105,6 +128,15 @@ def _joined(before: Mapping[str, Kept], changed: Mapping[str, Kept]) -> dict[str
     """The former with what changed, by key in order."""
     both = {**before, **changed}
     return both if len(both) == len(before) else dict(sorted(both.items()))
+
+
+def _changes(tx: Connection, kinds: Mapping[str, Kind], before: Shelf | None) -> Changelog:
+    """What changed, told anew only when something did, or the words of it."""
+    span = history.span(tx)
+    if before is not None and before.kinds == kinds and before.changes.span == span:
+        return before.changes
+    with closing(history.amendments(tx)) as amendments:  # many may be left unread
+        return tell(amendments, kinds, span)
 
 
 def application(service: Service, clock: Clock, *, letters: Path | None = None) -> ASGIApp:

@@ -121,6 +121,16 @@ class PublishedEvent:
     dates: tuple[PublishedDate, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """One version of an event as it was published at an instant (UTC), and the version it took the place of, if any."""
+
+    event: Event
+    revision: int
+    at: datetime
+    before: Event | None = None
+
+
 def read_fact(text: str) -> tuple[When, Status]:
     """The date and status that `EventDate.fact` was made from. Raises ValueError for any other text."""
     edtf, zone, status = text.split(" ")

@@ -199,9 +199,39 @@ def preview(event: str, kind: str | None, notice: str, html: bool, config: Path)
 
 @click.command()
 @click.argument("name")
+@click.option(
+    "--lint", "linted", is_flag=True, help="Tell what is wrong with it instead, line by line. Exit 1 if anything."
+)
 @config_option
-def feed(name: str, config: Path) -> None:
-    """The feed NAME as it is published, in iCalendar."""
+@click.pass_context
+def feed(context: click.Context, name: str, linted: bool, config: Path) -> None:
+    """The feed NAME as it is published, in iCalendar. With --lint, NAME may also be a file such as ./dates.ics."""
+    from reminders.errors import WrongUse
+
+    is_file = bool({"/", ".", os.sep} & set(name))  # no name of a feed has any of these
+    if is_file and not linted:
+        raise WrongUse(f"{name} is no name of a feed; add --lint if you want this file to be checked")
+    if not is_file:
+        data, called = _published(name, config), f"{name}.ics"
+    else:
+        try:
+            data, called = Path(name).read_bytes(), name
+        except OSError as error:
+            raise WrongUse(f"{name}: it cannot be read: {error.strerror}") from None
+    if not linted:
+        click.echo(data, nl=False)
+        return
+    from reminders.feed.lint import lint
+
+    faults = lint(data)
+    for fault in faults:
+        click.echo(f"{called}:{fault.line}: {fault.what}")
+    if faults:
+        context.exit(1)
+    click.echo(f"{called}: nothing is wrong.")
+
+
+def _published(name: str, config: Path) -> bytes:
     from reminders.clock import SystemClock
     from reminders.errors import WrongUse
     from reminders.serving import StoreReader
@@ -212,7 +242,7 @@ def feed(name: str, config: Path) -> None:
         feeds = Shown(shelf, service.settings.public_url, service.settings.service_name).feeds
     if name not in feeds:
         raise WrongUse(f"there is no feed '{name}': the feeds are {', '.join(feeds) or 'none yet'}")
-    click.echo(feeds[name].plain.body, nl=False)
+    return feeds[name].plain.body
 
 
 @click.command()

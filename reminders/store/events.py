@@ -76,7 +76,8 @@ def published_at(tx: Connection) -> datetime | None:
 def count_publication(tx: Connection, now: datetime) -> None:
     """Make what was written in this transaction the next publication."""
     state.count(tx, PUBLICATION)
-    state.put(tx, PUBLISHED_AT, now)
+    before = published_at(tx)
+    state.put(tx, PUBLISHED_AT, max(before, now) if before else now)
 
 
 def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:

@@ -7,15 +7,13 @@ seen: `stale`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
 
+from reminders.feed.personal import MOST, PersonalFeed, TooMany
 from reminders.store.tables import subscription
 
-_MOST = 50
-"""More than anybody has calendars; an endless loop somewhere else must not fill the disk."""
 _FETCHED = (
     update(subscription)
     .where(subscription.c.id == bindparam("row"))
@@ -23,32 +21,10 @@ _FETCHED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalFeed:
-    """One person's feed for one calendar, called `label` by them. `shows` is what `web.reading.Personal` makes of it.
-
-    `fetched_at` is when it was last fetched and `client` by which kind of program; `seen_at` when what it got then had
-    been published (all UTC; None before the first fetch).
-    """
-
-    id: int
-    subscriber: int
-    label: str
-    shows: str
-    created_at: datetime
-    fetched_at: datetime | None = None
-    client: str = ""
-    seen_at: datetime | None = None
-
-
-class TooMany(ValueError):
-    """A person has as many feeds as anybody may have."""
-
-
 def issue(tx: Connection, subscriber: int, hash: str, label: str, shows: str, now: datetime) -> int:
     """Let whoever has the token of this hash see a feed. Returns its id. Raises `TooMany`."""
-    if len(of(tx, subscriber)) >= _MOST:
-        raise TooMany(f"this person has {_MOST} feeds")
+    if len(of(tx, subscriber)) >= MOST:
+        raise TooMany(f"this person has {MOST} feeds")
     row = {"hash": hash, "subscriber": subscriber, "label": label, "shows": shows, "created_at": now, "client": ""}
     return int(tx.execute(subscription.insert().values(row).returning(subscription.c.id)).scalar_one())
 

@@ -111,6 +111,7 @@ revision = Table(
     Column("at", Instant, nullable=False),
     Column("facts", Text, nullable=False),
 )
+Index("ix_revision_at", revision.c.at)
 
 # The rendered calendar entries, with what they are selected by. `categories` are separated by spaces.
 entry = Table(

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reminders.clock import Clock
+from reminders.web import documents
 from reminders.web.feeds import Feeds
 from reminders.web.fetches import Fetches
 from reminders.web.guard import Guard
@@ -24,12 +25,13 @@ from reminders.web.kept import Kept
 from reminders.web.letters import Letters
 from reminders.web.pages import EventCalendar, Pages
 from reminders.web.people import People
+from reminders.web.personal import OwnCalendars
 from reminders.web.reading import Reader
 from reminders.web.ready import Ready, answer, prepare
 from reminders.web.site import Site
 
 LOG = logging.getLogger(__name__)
-ROBOTS = b"User-agent: *\nDisallow: /unsubscribe/\n"
+ROBOTS = b"User-agent: *\nDisallow: /unsubscribe/\nDisallow: /you/\n"
 """Google's calendar keeps to it, so feeds must not be named here."""
 ASSETS_KEPT = "public, max-age=3600"
 _MADE = datetime(2018, 11, 23, tzinfo=UTC)
@@ -60,6 +62,7 @@ def create(
     fetches = Fetches(reader, clock)
     pages = Pages(site, clock, name=name, contact=contact, templates=templates, letters=letters is not None)
     people = People(reader, pages)
+    own = OwnCalendars(reader, site, pages, clock, zone)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -84,9 +87,11 @@ def create(
         Route("/events/{id}.ics", EventCalendar(site)),
         Route("/events/{id}", pages.event),
         Route("/unsubscribe/{token}", people.unsubscribe, methods=["GET", "POST"]),
+        Route("/you/{token}", own.page, methods=["GET", "POST"]),
         Route("/healthz", health),
         Route("/robots.txt", _robots),
         Route("/assets/{file}", _Assets(templates[-1] / "assets")),
+        *documents.routes(site, name=name, contact=contact),
     ]
     if letters is not None:
         routes += Letters(letters, pages, zone).routes()

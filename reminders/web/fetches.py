@@ -25,14 +25,12 @@ PROGRAMS = (
     (b"outlook", "Outlook"),
     (b"microsoft", "Outlook"),
     (b"exchange", "Outlook"),
-    (b"iphone", "iPhone or iPad"),
+    (b"mozilla/", "a browser"),  # browsers name the system that Apple's own programs are known by
     (b"ios/", "iPhone or iPad"),
-    (b"ipad", "iPhone or iPad"),
-    (b"dataaccessd", "Apple Calendar"),
+    (b"dataaccessd", "iPhone or iPad"),
     (b"calendaragent", "Apple Calendar"),
     (b"macos", "Apple Calendar"),
     (b"mac os x", "Apple Calendar"),
-    (b"mozilla/", "a browser"),
 )
 """Marks of programs in their User-Agent, in the order in which they are looked for."""
 OTHER = "another program"
@@ -41,8 +39,6 @@ OTHER = "another program"
 def client(user_agent: bytes) -> str:
     """The kind of program by its User-Agent; nothing else of it is kept, as it can tell one person from another."""
     said = user_agent.lower()
-    if said.startswith(b"mozilla/") and not any(mark in said for mark, _ in PROGRAMS[:-1] if mark != b"mac os x"):
-        return "a browser"
     return next((name for mark, name in PROGRAMS if mark in said), OTHER)
 
 

@@ -120,8 +120,7 @@ def lines_of(published: PublishedEvent, kinds: Mapping[str, Kind], now: datetime
     stands = {each.date.key: each for each in published.dates}
     lines = []
     for each in event.dates:
-        kind = kinds.get(each.kind) or Kind(each.kind, each.kind.replace("-", " ").capitalize())
-        when = each.when
+        kind, when = kind_of(each.kind, kinds), each.when
         changed = _changed(stands.get(each.key), when.zone)
         words = wording.words(when)
         words = words[:1].upper() + words[1:]
@@ -129,6 +128,11 @@ def lines_of(published: PublishedEvent, kinds: Mapping[str, Kind], now: datetime
             words = words.replace(wording.UNCONFIRMED, NEVER_CONFIRMED)
         lines.append(Line(event, kind, each, words, changed, when.begins, when.over))
     return sorted(lines, key=lambda line: (line.over is None, line.order))
+
+
+def kind_of(id: str, kinds: Mapping[str, Kind]) -> Kind:
+    """A kind of date by its id; one that the files no longer know has the id's own words."""
+    return kinds.get(id) or Kind(id, id.replace("-", " ").capitalize())
 
 
 def time_left(line: Line, now: datetime) -> str:

@@ -30,7 +30,7 @@ class People:
         """GET asks, POST does. A mail program that posts for its user gets a line of text, a person a page."""
         token: str = request.path_params["token"]
         if request.method == "POST":
-            one_click = b"One-Click" in await _body(request)
+            one_click = b"One-Click" in await read_body(request)
             known = await asyncio.to_thread(self.reader.leave, token, "one-click" if one_click else "page")
             if not known:
                 raise HTTPException(404)
@@ -49,7 +49,7 @@ class People:
         )
 
 
-async def _body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """What was posted, if it is no longer than a form with one field can be."""
     body = b""
     async for part in request.stream():

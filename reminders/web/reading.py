@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
@@ -10,8 +10,10 @@ from typing import Protocol
 from reminders.catalogue.events import Kind, PublishedEvent
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
+from reminders.feed.personal import PersonalFeed
 from reminders.feed.selection import Feed
 from reminders.planning.subscribers import Selection, Subscriber
+from reminders.web.changes import NOTHING, Changelog
 
 Edition = tuple[int, datetime | None]
 """Which publication it is: its number, and when it was (UTC)."""
@@ -19,10 +21,7 @@ Edition = tuple[int, datetime | None]
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """A feed of one person. `shows` is a feed's name with what its address adds (see `feed.query`): ``all?level=2``.
-
-    The name ``mine`` stands for all that the person is sent mails about: whatever fits one of `follows`.
-    """
+    """What somebody with a token sees (see `PersonalFeed`). The feed ``mine`` is whatever fits one of `follows`."""
 
     id: int
     shows: str
@@ -46,6 +45,7 @@ class Shelf:
     feeds: tuple[Feed, ...]
     checked: date
     published_at: datetime | None = None
+    changes: Changelog = NOTHING
     personal: Mapping[str, Personal] = field(default_factory=dict)
 
     @property
@@ -75,6 +75,15 @@ class Reader(Protocol):
 
     def fetched(self, fetches: Iterable[Fetch]) -> None:
         """Remember these."""
+
+    def personal_feeds(self, subscriber: int) -> Sequence[PersonalFeed]:
+        """The feeds of a person that were not taken back, oldest first."""
+
+    def issue(self, subscriber: int, label: str, shows: str) -> str:
+        """Make a feed for a person. Returns its token, which is nowhere else. Raises `TooMany`."""
+
+    def revoke(self, subscriber: int, feed: str) -> None:
+        """Take the feed with this id back for ever, if it is one of this person's."""
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         """Whose unsubscribe token this is."""

@@ -31,7 +31,7 @@ class Ready:
 
     plain: _Form
     packed: _Form
-    last_modified: datetime
+    last_modified: datetime | None
 
     @property
     def size(self) -> int:
@@ -40,17 +40,29 @@ class Ready:
 
 
 def prepare(
-    body: bytes, *, type: str, cache: str, last_modified: datetime, file_name: str = "", private: bool = False
+    body: bytes,
+    *,
+    type: str,
+    cache: str,
+    last_modified: datetime | None,
+    file_name: str = "",
+    private: bool = False,
+    shared: bool = False,
 ) -> Ready:
     """Make bytes ready. `last_modified` is UTC in whole seconds; `file_name`, if any, must be of ``[a-z0-9.-]``.
 
-    What is `private` must not be found by search engines.
+    Without `last_modified` only the tag tells whether the bytes are still the same. What is `private` must not be found
+    by search engines. `shared`: scripts of any other site may read them (the Fetch standard's CORS), which is right for
+    what is public and the same for everybody.
     """
     name = hashlib.sha256(body).hexdigest()[:32]
-    moment = format_datetime(last_modified.astimezone(UTC), usegmt=True)
-    common = [("cache-control", cache), ("last-modified", moment), ("vary", "accept-encoding")]
+    common = [("cache-control", cache), ("vary", "accept-encoding")]
+    if last_modified is not None:
+        common.append(("last-modified", format_datetime(last_modified.astimezone(UTC), usegmt=True)))
     if private:
         common.append(("x-robots-tag", "noindex, nofollow"))
+    if shared:
+        common.append(("access-control-allow-origin", "*"))
     shown = [("content-type", type)]
     if file_name:
         shown.append(("content-disposition", f'inline; filename="{file_name}"'))
@@ -102,13 +114,13 @@ async def refuse(status: int, words: str, send: Send, *more: tuple[str, str]) ->
     await send({"type": "http.response.body", "body": body})
 
 
-def _has(tag: bytes, last_modified: datetime, fields: dict[bytes, bytes]) -> bool:
+def _has(tag: bytes, last_modified: datetime | None, fields: dict[bytes, bytes]) -> bool:
     """Whether the asker already has it. Tags win over times, and are compared weakly (RFC 9110, 13.1.2 and 13.2.2)."""
     tags = fields.get(b"if-none-match")
     if tags is not None:
         return tags.strip() == b"*" or tag in [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
     since = fields.get(b"if-modified-since")
-    if since is None:
+    if since is None or last_modified is None:
         return False
     try:
         moment = parsedate_to_datetime(since.decode("latin-1"))

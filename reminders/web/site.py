@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from reminders.feed import calendar, query
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
+from reminders.feed.personal import ALL, MINE
 from reminders.feed.selection import Feed
 from reminders.feed.style import NEVER_RESTYLED
 from reminders.planning.subscribers import Selection
@@ -35,8 +36,6 @@ TYPE = "text/calendar; charset=utf-8"
 CACHE = "public, max-age=900, stale-if-error=86400"
 """A cache between may answer for a day while this server is away; calendar programs forgive no error."""
 PRIVATE = "private, max-age=0, must-revalidate"
-ALL, MINE = "all", "mine"
-"""Feeds that need not be declared: every date there is, and what a person is sent mails about."""
 MOST_BYTES, MOST_ADDRESSES, LONG = 64_000_000, 10_000, 1_000
 """How much is kept in memory of feeds that are made when they are asked for, how many ways to ask for them are known by
 heart, and how many bytes of an address are too many for that."""

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from reminders.feed.lint import lint
 from tests import corpus
 from tests.contentlines import names, unfold
 
@@ -26,6 +27,11 @@ def test_every_golden_feed_has_its_catalogue_and_every_catalogue_says_what_it_sh
     assert corpus.golden().keys() == corpus.SOURCES.keys()
     for path in corpus.SOURCES.values():
         assert re.match(r"# [A-Z].{4,110}\n[a-z]", path.read_text(encoding="utf-8")), path.name
+
+
+@pytest.mark.parametrize("case", corpus.SOURCES)
+def test_the_lint_finds_no_fault_in_a_golden_feed(case: str) -> None:
+    assert lint(corpus.golden()[case]) == []
 
 
 @pytest.mark.parametrize("case", corpus.SOURCES)

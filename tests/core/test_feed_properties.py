@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from reminders.catalogue.events import Kind
+from reminders.feed.lint import lint
 from reminders.feed.selection import Feed
 from tests import catalogues, hostile, truth
 from tests.builders import EPOCH
@@ -42,6 +43,7 @@ def test_a_reader_gets_back_the_times_that_were_written(catalogue: list[Written]
     expected = truth.shown(files, catalogues.KINDS)
     assume(expected)
     feed = published(files).feeds[FEED.name].decode()
+    assert lint(feed.encode()) == []
     for reader in (by_icalendar, by_ical):
         assert list(differences(reader(feed), expected)) == []
 
@@ -148,3 +150,4 @@ def check(feed: bytes) -> None:
     """Fails unless the feed is just the lines that a feed of one full entry has, whoever splits them."""
     assert names(unfold(feed.decode())) == PROPERTIES
     assert len(feed.decode().splitlines()) == feed.count(b"\r\n")
+    assert lint(feed) == []

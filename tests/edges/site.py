@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date as Day
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
 
 import httpx2
 import uvicorn
 
-from reminders.catalogue.events import Event, Kind, PublishedEvent
+from reminders.catalogue.events import Amendment, Event, Kind, PublishedEvent
 from reminders.catalogue.parse import parse_events
 from reminders.clock import FixedClock
 from reminders.feed import calendar, entry
 from reminders.feed.entry import Entry
+from reminders.feed.personal import MOST, PersonalFeed, TooMany
 from reminders.feed.selection import Feed, parse_feeds
 from reminders.planning.rules import parse_rules
-from reminders.planning.subscribers import Subscriber
+from reminders.planning.subscribers import Selection, Subscriber
 from reminders.web import app
-from reminders.web.reading import Edition, Fetch, Personal, Shelf
+from reminders.web.changes import Changelog, tell
+from reminders.web.reading import Edition, Fetch, Personal, Reader, Shelf
 from tests.builders import EPOCH, published, subscriber
 
 CHECKOUT = Path(__file__).parents[2]
@@ -67,6 +72,9 @@ class Memory:
         self.stuck = threading.Event()
         self.stuck.set()
         self.fetches: list[Fetch] = []
+        self.own: list[PersonalFeed] = []
+        self.tokens: dict[int, str] = {}
+        self._amendments: list[Amendment] = []
         self._shelf = Shelf(0, {}, {}, {}, kinds(), feeds(), CHECKED)
         self.publish(seed() if events is None else events)
 
@@ -92,7 +100,28 @@ class Memory:
             stamps[feed.name] = calendar.stamp(feed, chosen, old.stamps.get(feed.name), now, checked=CHECKED, site=url)
         entries = dict(sorted(entries.items()))
         personal = dict(old.personal)
-        self._shelf = Shelf(old.publication + 1, shown, entries, stamps, old.kinds, old.feeds, CHECKED, now, personal)
+        changes = self._changed(old, shown, now)
+        self._shelf = Shelf(
+            old.publication + 1, shown, entries, stamps, old.kinds, old.feeds, CHECKED, now, changes, personal
+        )
+
+    def _changed(self, old: Shelf, shown: Mapping[str, PublishedEvent], now: datetime) -> Changelog:
+        new = [Amendment(each.event, each.revision, now) for id, each in shown.items() if id not in old.published]
+        new += [
+            Amendment(shown[id].event, shown[id].revision, now, before.event)
+            for id, before in old.published.items()
+            if id in shown and shown[id].event != before.event
+        ]
+        if old.publication:
+            self._amendments = new + self._amendments
+        return tell(self._amendments, old.kinds, (old.changes.began or now, now))
+
+    def spoil(self) -> None:
+        """Publish entries that cannot be encoded, under new stamps."""
+        old = self._shelf
+        entries = {uid: replace(each, text=f"{each.text}\ud800") for uid, each in old.entries.items()}
+        stamps = {name: replace(each, digest="spoilt") for name, each in old.stamps.items()}
+        self._shelf = replace(old, publication=old.publication + 1, entries=entries, stamps=stamps)
 
     def give(self, token: str, personal: Personal) -> None:
         """Let whoever has this token see a personal feed."""
@@ -115,6 +144,28 @@ class Memory:
     def fetched(self, fetches: Iterable[Fetch]) -> None:
         self._fail()
         self.fetches += fetches
+
+    def personal_feeds(self, subscriber: int) -> list[PersonalFeed]:
+        self._fail()
+        return [each for each in self.own if each.subscriber == subscriber]
+
+    def issue(self, subscriber: int, label: str, shows: str) -> str:
+        self._fail()
+        if len(self.own) >= MOST:
+            raise TooMany
+        token = token_urlsafe(24)
+        self.own.append(PersonalFeed(len(self.own) + 1, subscriber, label, shows, EPOCH))
+        self.give(token, Personal(len(self.own), shows, (Selection(),)))
+        self.tokens[len(self.own)] = token
+        return token
+
+    def revoke(self, subscriber: int, feed: str) -> None:
+        self._fail()
+        for each in self.own:
+            if str(each.id) == feed and each.subscriber == subscriber:
+                self.own.remove(each)
+                self.take_back(self.tokens[each.id])
+                return
 
     def subscriber_by_token(self, token: str) -> Subscriber | None:
         self._fail()
@@ -140,7 +191,7 @@ class Memory:
 
 @contextmanager
 def visit(
-    memory: Memory,
+    memory: Reader,
     *,
     now: datetime = EPOCH,
     public_url: str = PUBLIC,
@@ -173,9 +224,34 @@ def visit(
             with httpx2.Client(base_url=address, trust_env=False, timeout=10) as client:
                 yield client
         finally:
-            memory.stuck.set()
+            if isinstance(memory, Memory):
+                memory.stuck.set()
             server.should_exit = True
             thread.join()
+
+
+def ask(paths: Iterable[str]) -> set[tuple[tuple[str, object], ...]]:
+    """The different answers of the application itself, without a network, to GETs of these paths."""
+    seen: set[tuple[tuple[str, object], ...]] = set()
+
+    async def scenario() -> None:
+        site = app.create(Memory(), FixedClock(EPOCH), name="Deadline reminders", templates=[TEMPLATES])
+        answer: list[tuple[str, object]] = []
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            answer.extend((name, str(message[name])) for name in ("status", "headers", "body") if name in message)
+
+        async def receive() -> MutableMapping[str, Any]:
+            raise AssertionError("nothing of a GET is read")
+
+        for path in paths:
+            answer.clear()
+            scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+            await site(scope, receive, send)
+            seen.add(tuple(answer))
+
+    asyncio.run(scenario())
+    return seen
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:

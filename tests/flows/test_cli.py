@@ -137,6 +137,39 @@ def test_the_passes_are_commands_and_the_feed_is_printed_as_it_is_served(seed: P
     )
 
 
+def test_a_feed_or_a_file_is_linted_line_by_line(seed: Path, tmp_path: Path) -> None:
+    typed("db", "init", *config(seed))
+    typed("refresh", *config(seed))
+    for name in ("leadership", "deadlines", "courses"):
+        well = typed("feed", name, "--lint", *config(seed))
+        assert (well.code, well.out) == (0, f"{name}.ics: nothing is wrong.\n")
+    file = tmp_path / "theirs.ics"
+    file.write_bytes(typed("feed", "leadership", *config(seed)).out.encode())
+    assert typed("feed", str(file), "--lint").out == f"{file}: nothing is wrong.\n"
+    file.write_bytes(
+        file.read_bytes().replace(b"CALSCALE:GREGORIAN", b"METHOD:PUBLISH").replace(b"COLOR:", b"COLOR:x", 1)
+    )
+    bad = typed("feed", str(file), "--lint")
+    assert bad.code == 1
+    assert bad.err == ""
+    first, second = bad.out.splitlines()
+    assert first.startswith(f"{file}:4: METHOD: a feed has none")
+    assert second.startswith(f"{file}:13: COLOR: 'xsteelblue' is not the CSS name of a colour")
+
+
+def test_what_cannot_be_linted_is_told_and_exits_with_2(seed: Path, tmp_path: Path) -> None:
+    typed("db", "init", *config(seed))
+    for arguments, said in (
+        ((str(tmp_path / "none.ics"), "--lint"), "none.ics: it cannot be read: No such file or directory\n"),
+        ((str(tmp_path), "--lint"), f"{tmp_path}: it cannot be read: Is a directory\n"),
+        (("theirs.ics",), "theirs.ics is no name of a feed; add --lint if you want this file to be checked\n"),
+        (("nothing", "--lint"), "there is no feed 'nothing': the feeds are none yet\n"),
+    ):
+        told = typed("feed", *arguments, *config(seed))
+        assert (told.code, told.out) == (2, "")
+        assert told.err.endswith(said)
+
+
 def test_held_changes_exit_with_1_and_say_how_to_release_them(seed: Path) -> None:
     typed("db", "init", *config(seed))
     typed("refresh", *config(seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import textwrap
@@ -28,7 +29,13 @@ from reminders.settings import described
 from reminders.store.ledger import BY_HAND
 from reminders.store.outbox import IN_DOUBT, OVER_LIMIT
 from reminders.store.tables import STATES
+from reminders.web.atom import PATH as CHANGES
+from reminders.web.changes import What
+from reminders.web.data import PATH as EVENTS
+from reminders.web.data import SCHEMA_PATH as SCHEMA
+from reminders.web.data import render, schema
 from tests.builders import utc
+from tests.edges.site import PUBLIC, Memory
 from tests.flows.walk import SETTINGS, Walk
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +109,7 @@ def leaves(group: click.Group, *path: str) -> Iterator[tuple[str, click.Command]
 @every_page
 def test_command_lines_can_be_typed_as_they_stand(page: Path) -> None:
     lines = typed(page.read_text(encoding="utf-8"))
-    assert lines or page.name == "design.md"
+    assert lines or page.name in ("data.md", "design.md")
     for words in lines:
         found, rest = command(words)
         assert not isinstance(found, click.Group)
@@ -231,3 +238,36 @@ def test_the_first_event_of_the_readme_is_read() -> None:
     found = read_configuration(files, "Europe/London")
     assert parse_events({"own.yaml": files["events/own.yaml"]}, "Europe/London")[0].events == found.catalogue.events
     assert [len(each.members) for each in found.audiences] == [1]
+
+
+def test_the_page_of_the_data_holds_the_document_as_it_is_served() -> None:
+    text = read("data.md")
+    id = "having-difficult-conversations-2019"
+    served = render(
+        Memory().shelf(), name="Deadline reminders", public_url=PUBLIC, chosen=lambda event, _: event.id == id
+    )
+    (example,) = (body for said, body in fences(text) if said == "json")
+    assert json.loads(example) == json.loads(served)
+
+
+def test_the_page_of_the_data_explains_every_key_as_the_schema_does() -> None:
+    whole = json.loads(schema())
+    described: dict[str, str | None] = {}
+    for prefix, name in (
+        ("", ""),
+        ("generated_from.", "OriginData"),
+        ("events[].", "EventData"),
+        ("events[].source.", "SourceData"),
+        ("events[].dates[].", "DateData"),
+    ):
+        properties = (whole["$defs"][name] if name else whole)["properties"]
+        described |= {f"{prefix}{key}": each.get("description") for key, each in properties.items()}
+    told = {row[0].strip("`"): f"{row[1]}." for row in table(read("data.md"), "key", "what it holds")}
+    assert list(told) == list(described)
+    assert {key: words for key, words in told.items() if described[key] not in (None, words)} == {}
+
+
+def test_the_page_of_the_data_explains_every_category_of_change_in_its_order() -> None:
+    assert named(table(read("data.md"), "category", "what happened")) == list(What)
+    paths = named(table(read("data.md"), "address", "what it is", "type"))
+    assert paths == [CHANGES, EVENTS, SCHEMA]

@@ -22,6 +22,7 @@ def upgrade() -> None:
 
     op.add_column("event", number("publication"))
     op.create_index(op.f("ix_event_publication"), "event", ["publication"])
+    op.create_index(op.f("ix_revision_at"), "revision", ["at"])
     for column in (
         *(text("timezone"), sa.Column("level", sa.Integer()), text("provider"), text("categories")),
         *(sa.Column("firm", sa.Boolean(), nullable=False, server_default=sa.true()), text("deadline")),
