@@ -8,6 +8,7 @@ whenever a byte of the content moves, and none of them otherwise.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
@@ -24,7 +25,8 @@ BLOCK = timedelta(minutes=30)
 """How long an instant is shown: no calendar program shows an entry without length where it belongs."""
 
 _NAMESPACE = UUID("5d9c1a5e-0c6b-4c35-9a53-3f2b7c1e8d46")
-_BEGIN = "BEGIN:VEVENT\r\n"
+_BEGIN = re.compile(r"^BEGIN:VEVENT\r\n", re.MULTILINE)
+"""The beginning of a component; in the middle of a line it would be text."""
 _PREFIXES = {Status.CANCELLED: "CANCELLED: ", Status.POSTPONED: "POSTPONED: "}
 
 
@@ -143,7 +145,7 @@ def stamp(draft: Draft, previous: Entry | None, now: datetime) -> Entry:
 
 def _stamped(draft: Draft, sequence: int, moment: datetime, left_at: datetime | None = None) -> Entry:
     stamped = {each.name: getattr(draft, each.name) for each in fields(draft)}
-    stamped["text"] = draft.text.replace(_BEGIN, _BEGIN + stamps(sequence, moment))
+    stamped["text"] = _BEGIN.sub(lambda begin: begin[0] + stamps(sequence, moment), draft.text)
     return Entry(**stamped, sequence=sequence, last_modified=moment, left_at=left_at)
 
 
