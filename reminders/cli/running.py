@@ -136,6 +136,8 @@ def _log(at: datetime, what: Happening) -> None:
         case Refreshed(changes=changes):
             for words in (*(change.words for change in changes or ()), *what.withdrawn):
                 LOG.info(f"published: {words}")
+            for words in what.left_out:
+                LOG.error(f"no calendar shows {words}")
             if what.held:
                 LOG.error(f"{what.held} mails about changes exceed pass_limit and are held: reminders outbox list held")
         case Reminded():
@@ -154,8 +156,9 @@ def _log(at: datetime, what: Happening) -> None:
     "--release", is_flag=True, help="Publish changes that are held; if that is for what is missing, it is withdrawn."
 )
 @config_option
-def refresh(release: bool, config: Path) -> None:
-    """Read the files and publish what changed. Exit 1 when the changes are held, 2 when a file cannot be used."""
+@click.pass_context
+def refresh(context: click.Context, release: bool, config: Path) -> None:
+    """Read the files and publish what changed. Exit 1 when something is held or left out, 2 for a bad file."""
     from reminders.jobs.refresh import refresh as refresh_once
 
     with opened(config) as service:
@@ -171,7 +174,11 @@ def refresh(release: bool, config: Path) -> None:
     drawn = "1 calendar entry" if refreshed.entries == 1 else f"{refreshed.entries} calendar entries"
     changes, mails = counted(len(refreshed.changes), "change"), counted(refreshed.owed, "mail")
     click.echo(f"Published: {changes}, {drawn}, {mails} owed.")
+    for words in refreshed.left_out:
+        click.echo(f"No calendar shows {words}", err=True)
     _tell_held(refreshed.held)
+    if refreshed.left_out:
+        context.exit(1)
 
 
 @click.command()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from reminders.catalogue.events import Kind, PublishedEvent
+from reminders.catalogue.events import EventDate, Kind, PublishedEvent
 from reminders.feed import calendar, entry
 from reminders.feed.entry import Entry
+from reminders.feed.lint import lint_component
 from reminders.jobs.service import Book, Service
 from reminders.store import events, state
 
@@ -17,30 +20,72 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 EPOCH = "epoch"
-CHECKED = "checked"
-"""The states that say when the store began, and on which day the catalogue was last compared with its sources."""
+CHECKED, LEFT_OUT = "checked", "left_out"
+"""The states that say when the store began, on which day the catalogue was last compared with its sources, and which
+entries had to be left out."""
+LOG = logging.getLogger(__name__)
 SECOND = timedelta(seconds=1)
 
 
-def draw(tx: Connection, service: Service, book: Book, published: Mapping[str, PublishedEvent], now: datetime) -> int:
-    """Draw the entries of all published dates and store those that differ. Returns how many did.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How many entries were drawn anew or left, and a sentence about each that had to be left out."""
 
-    An entry that cannot be drawn any more (its date is to be announced again) leaves the feeds.
+    changed: int
+    left_out: tuple[str, ...] = ()
+
+
+def draw(tx: Connection, service: Service, book: Book, published: Mapping[str, PublishedEvent], now: datetime) -> Drawn:
+    """Draw the entries of all published dates and store those that differ.
+
+    An entry that cannot be drawn any more (its date is to be announced again) leaves the feeds. So does one that would
+    not be right iCalendar: better one date less than a calendar that programs refuse as a whole. That is remembered in
+    the state `LEFT_OUT` until a later drawing finds nothing wrong.
     """
     stored = events.entries(tx)
-    kinds = book.configuration.kinds
     now = max([now, *(each.restyle.at + SECOND for each in events.feed_stamps(tx).values() if each.restyle.at)])
     drawn: dict[str, Entry] = {}
+    left_out = []
     for each in published.values():
         for date in each.event.dates:
-            kind = kinds.get(date.kind) or Kind(date.kind, date.kind.replace("-", " ").capitalize())
-            draft = entry.draw(each.event, date, kind, event_url=service.event_url(each.event.id) or None)
-            if draft is not None:
-                drawn[draft.uid] = entry.stamp(draft, stored.get(draft.uid), now)
+            try:
+                made = _drawn(service, book, each, date, stored, now)
+            except Exception as error:
+                LOG.exception("the calendar entry %s of %s cannot be drawn", date.kind, each.event.id)
+                left_out.append(f"{each.event.id}, {date.kind}{' ' * bool(date.occurrence)}{date.occurrence}: {error}")
+            else:
+                drawn |= {made.uid: made} if made else {}
     gone = [replace(each, left_at=now) for uid, each in stored.items() if uid not in drawn and each.left_at is None]
     new = [each for uid, each in drawn.items() if stored.get(uid) != each]
     events.save_entries(tx, [*new, *gone])
-    return len(new) + len(gone)
+    state.put(tx, LEFT_OUT, json.dumps(left_out) if left_out else None)
+    return Drawn(len(new) + len(gone), tuple(left_out))
+
+
+class NotRight(ValueError):
+    """An entry is not iCalendar that every program reads."""
+
+
+def _drawn(
+    service: Service, book: Book, published: PublishedEvent, date: EventDate, stored: Mapping[str, Entry], now: datetime
+) -> Entry | None:
+    kind = book.configuration.kinds.get(date.kind) or Kind(date.kind, date.kind.replace("-", " ").capitalize())
+    event = published.event
+    draft = entry.draw(event, date, kind, event_url=service.event_url(event.id) or None)
+    if draft is None:
+        return None
+    before = stored.get(draft.uid)
+    made = entry.stamp(draft, before, now)
+    if before is None or before.text != made.text:
+        faults = lint_component(made.text)
+        if faults:
+            raise NotRight("; ".join(fault.what for fault in faults))
+    return made
+
+
+def left_out(tx: Connection) -> list[str]:
+    """What is not in the feeds because its entry is not right: a sentence each."""
+    return list(json.loads(str(state.get(tx, LEFT_OUT) or "[]")))
 
 
 def stamp_feeds(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reminders.clock import SystemClock
+from reminders.jobs.drawing import left_out
 from reminders.jobs.refresh import refusal, reminded_until
 from reminders.jobs.service import Service
 from reminders.store import ledger
@@ -38,6 +39,7 @@ def health(service: Service, now: datetime) -> Health:
         oldest = ledger.oldest_due(tx, now, SystemClock().now())
         until = reminded_until(tx)
         refused = refusal(tx)
+        missing = left_out(tx)
         published = service.book(tx) is not None
     faults = []
     if not published:
@@ -54,6 +56,8 @@ def health(service: Service, now: datetime) -> Health:
     if refused:
         when = f"{refused.since:%d %B %Y %H:%M} UTC"
         warnings.append(f"Changed files are not accepted since {when}: `reminders refresh` says why.")
+    if missing:
+        warnings.append(f"Dates that no calendar shows, because of a fault: {len(missing)}. The log says which.")
     for state, advice in (("held", "release"), ("failed", "retry"), ("uncertain", "retry")):
         if counts[state]:
             list_them = f"`reminders outbox list {state}`, then `outbox {advice}` or `discard`"

@@ -46,7 +46,7 @@ class Refreshed:
 
     `withdrawn` are absences that were released, and are no `changes`: a sentence each without a stop. `owed` and `held`
     count the mails the changes cause, `entries` the calendar entries drawn anew; `feeds` are the names of the feeds
-    that changed.
+    that changed; `left_out` says which dates are not in them, because their entry would not be right.
     """
 
     changes: Changes | None = None
@@ -55,6 +55,7 @@ class Refreshed:
     held: int = 0
     entries: int = 0
     feeds: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def refresh(service: Service, now: datetime, *, release: bool = False) -> Refreshed:
@@ -128,7 +129,9 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     service.accept(book)
     if withdrawn:
         changes = Changes(tuple(each for each in changes if each.kind not in ABSENCES))
-    return Refreshed(changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn, tuple(feeds))
+    return Refreshed(
+        changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn.changed, tuple(feeds), drawn.left_out
+    )
 
 
 def _date_missing(change: Change) -> tuple[str, ...]:

@@ -275,7 +275,12 @@ def rendered(events: list[Event]) -> list[Entry]:
 def joined(feed: Feed, entries: list[Entry]) -> bytes:
     moved = max((entry.last_modified for entry in entries), default=EPOCH)
     return calendar.join(
-        feed, entries, last_modified=moved, source_url=f"{PUBLIC}/feeds/{feed.name}.ics", page_url=f"{PUBLIC}/"
+        feed,
+        entries,
+        last_modified=moved,
+        checked=EPOCH.date(),
+        source_url=f"{PUBLIC}/feeds/{feed.name}.ics",
+        page_url=f"{PUBLIC}/",
     )
 
 

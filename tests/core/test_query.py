@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import permutations
+from random import Random
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reminders.feed import calendar, query
@@ -144,12 +144,14 @@ PAIRS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(PAIRS, st.randoms())
-def test_no_address_is_an_error_and_its_order_says_nothing(pairs: list[tuple[str, str]], mixed: object) -> None:
+def test_no_address_is_an_error_and_its_order_says_nothing(pairs: list[tuple[str, str]], mixed: Random) -> None:
     feed = query.narrow(BASE, pairs, KNOWN)
     selecting = [pair for pair in pairs if pair[0] in query.SELECTING]
-    for order in list(permutations(selecting))[:6]:
-        assert query.narrow(BASE, order, KNOWN) == query.narrow(BASE, selecting, KNOWN)
+    order = list(selecting)
+    mixed.shuffle(order)
+    assert query.narrow(BASE, order, KNOWN) == query.narrow(BASE, selecting, KNOWN)
     again = query.path(feed).partition("?")[2]
     assert query.narrow(BASE, parse_qsl(again), KNOWN) == feed
     assert calendar.join(
