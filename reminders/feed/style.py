@@ -36,8 +36,6 @@ _UNITS = {
 class Shape(StrEnum):
     """How a deadline with an hour is shown: as a block that ends then, as its whole day, or as a moment.
 
-    One that was written from one time to another keeps both: each other shape would lose when it closes.
-
     A moment has no length (RFC 5545, 3.6.1 lets it be so), and some programs give it an hour or do not show it.
     """
 
@@ -109,7 +107,7 @@ def _component(text: str, entry: Entry, style: Style, restyle: Restyle) -> str:
     if restyle.count:
         _stamp(lines, entry, restyle)
     confirmed = lines["STATUS"] == "STATUS:CONFIRMED\r\n"
-    if entry.deadline and _length(lines) == BLOCK:
+    if entry.deadline and _length(lines) == BLOCK:  # from one time to another, it would lose when it closes
         if style.shape is Shape.ALL_DAY:
             _as_day(lines, entry)
         elif style.shape is Shape.INSTANT:
