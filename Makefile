@@ -108,6 +108,7 @@ $(VENV)/.browser: $(VENV)/.tests requirements-browser.lock
 	@$(INSTALL) --require-hashes -r requirements-browser.lock
 	@touch $@
 
+# No scripts of packages: one would fetch a Java of its own.
 $(NODE)/node_modules/.package-lock.json: $(NODE)/package.json $(NODE)/package-lock.json
 	@if command -v npm >/dev/null; then \
 	  cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json; \
