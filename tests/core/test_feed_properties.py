@@ -29,7 +29,7 @@ KINDS = {id: Kind(id, *kind) for id, kind in catalogues.KINDS.items()}
 FEED = Feed(name="everything", title="Everything")
 LATER = EPOCH + timedelta(days=1)
 slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None)
-"""A catalogue takes longer to invent than most values."""
+"""A catalogue takes longer to invent and to publish than hypothesis expects."""
 
 
 def published(files: dict[str, bytes], before: Publication | None = None) -> Publication:
@@ -109,6 +109,7 @@ def key(date: truth.Announced) -> tuple[str, str, str]:
 # Any text in any field, also such as no file can bring in
 
 
+@slow
 @given(hostile.texts)
 def test_no_text_in_any_field_makes_another_property_or_a_line_too_long(texts: list[str]) -> None:
     check(hostile.feed(texts))
@@ -117,7 +118,7 @@ def test_no_text_in_any_field_makes_another_property_or_a_line_too_long(texts: l
 def test_nor_does_it_where_python_leaves_out_its_assertions() -> None:
     found: list[list[str]] = []
 
-    @settings(max_examples=200, database=None)
+    @settings(slow, max_examples=200, database=None)
     @given(hostile.texts)
     def collect(texts: list[str]) -> None:
         found.append(texts)
