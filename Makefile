@@ -56,7 +56,7 @@ help:
 	@echo 'make test     the tests (ARGS=… goes to pytest)'
 	@echo 'make check    style, types, import rules, tests: what a change must pass'
 	@echo 'make bench    the benchmarks'
-	@echo 'make browser  what the browser tests need besides a Chromium'
+	@echo 'make browser  what the tests need from npm, and those in a browser besides a Chromium'
 	@echo 'make redbot   REDbot, which looks at feeds as a cache does, in an environment of its own'
 	@echo 'make python   which interpreter is used'
 	@echo 'make lock     pins dependencies anew, needs uv (ARGS=--upgrade: the newest)'
@@ -116,7 +116,7 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package.json $(NODE)/package-lo
 	@if command -v npm >/dev/null; then \
 	  cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json; \
 	else \
-	  echo 'npm is not installed: the tests with axe-core and vnu are skipped'; \
+	  echo 'npm is not installed: the tests that need node are skipped'; \
 	fi
 
 # The same steps one folder deeper: what the tests run is not among what they import.

@@ -1,7 +1,8 @@
 """Content lines of iCalendar (RFC 5545, 3.1), made by the library `icalendar` and kept right where it errs.
 
-Three things the library leaves to its callers: text is cleaned of characters that some reader would take for the end
-of a line; addresses are made legal or left out; and REFRESH-INTERVAL and SOURCE carry the VALUE that RFC 7986 demands.
+Four things the library leaves to its callers: text is cleaned of characters that some reader would take for the end of
+a line, and keeps its backslashes; addresses are made legal or left out; and REFRESH-INTERVAL and SOURCE carry the VALUE
+that RFC 7986 demands.
 """
 
 from __future__ import annotations
@@ -140,7 +141,9 @@ def _cleaned_one(value: str | Local | date) -> str | Local | date:
 def _several(values: tuple[str | Local | date, ...]) -> object:
     times = [each for each in values if not isinstance(each, str)]
     if not times:
-        return vCategory([each for each in values if isinstance(each, str)])
+        categories = vCategory([])
+        categories.cats = [_Text(each) for each in values if isinstance(each, str)]
+        return categories
     made = vDDDLists([each.clock if isinstance(each, Local) else each for each in times])
     for each in times:
         if isinstance(each, Local):
@@ -176,5 +179,15 @@ def _typed(key: str, value: Given) -> object:
             day = vDate(value)
             day.params["VALUE"] = "DATE"
             return day
-        case _:
+        case Value():
             return vText(value)
+        case _:
+            return _Text(value)
+
+
+class _Text(vText):
+    """Text that comes back as it is. The library takes a backslash before a capital N for a line break."""
+
+    def to_ical(self) -> bytes:
+        escaped = re.sub(r"[\\;,]", r"\\\g<0>", self).replace("\n", r"\n")
+        return escaped.encode()

@@ -108,7 +108,7 @@ def _component(text: str, entry: Entry, style: Style, restyle: Restyle) -> str:
     if restyle.count:
         _stamp(lines, entry, restyle)
     confirmed = lines["STATUS"] == "STATUS:CONFIRMED\r\n"
-    if entry.deadline and "VALUE=DATE" not in lines["DTSTART"]:
+    if entry.deadline and _length(lines) == BLOCK:  # from one time to another, it would lose when it closes
         if style.shape is Shape.ALL_DAY:
             _as_day(lines, entry)
         elif style.shape is Shape.INSTANT:
@@ -192,8 +192,8 @@ def _alarms(lines: dict[str, str], entry: Entry, style: Style) -> Iterator[str]:
         early = before
         if whole_day:
             early = before - MORNING
-        elif entry.deadline and style.shape is Shape.BLOCK:
-            early = before - BLOCK
+        elif entry.deadline:
+            early = before - _length(lines)
         uid = uuid5(_ALARMS, f"{lines['UID']}{lines.get('RECURRENCE-ID', '')}{write_alarm(before)}")
         yield alarm(str(uid), title, early)
 
@@ -203,6 +203,14 @@ def _read(line: str) -> tuple[str, list[datetime]]:
     head, _, values = line.strip().partition(":")
     zone = head.partition("TZID=")[2]
     return zone, [datetime.strptime(each.rstrip("Z"), "%Y%m%dT%H%M%S") for each in values.split(",")]  # noqa: DTZ007  # wall clock
+
+
+def _length(lines: dict[str, str]) -> timedelta:
+    """From the start of an entry to its end: nothing for a moment, nor for days."""
+    if "DTEND" not in lines or "VALUE=DATE" in lines["DTSTART"]:
+        return timedelta()
+    starts, ends = (_read(lines[name])[1][0] for name in ("DTSTART", "DTEND"))
+    return ends - starts
 
 
 def _day(line: str) -> date:

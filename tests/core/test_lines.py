@@ -18,6 +18,7 @@ from tests.contentlines import names, properties, unfold
     [
         ("SUMMARY", "a, b; c\\d\ne", "SUMMARY:a\\, b\\; c\\\\d\\ne"),
         ("SUMMARY", "one\r\ntwo", "SUMMARY:one\\ntwo"),
+        ("SUMMARY", "C:\\New", "SUMMARY:C:\\\\New"),
         ("SUMMARY", "DTSTART:20190101", "SUMMARY:DTSTART:20190101"),
         ("STATUS", Value("TENTATIVE"), "STATUS:TENTATIVE"),
         ("URL", Address("https://example.org/a,b;c"), "URL:https://example.org/a,b;c"),
@@ -28,6 +29,7 @@ from tests.contentlines import names, properties, unfold
         ("X-PUBLISHED-TTL", timedelta(hours=6), "X-PUBLISHED-TTL:PT6H"),
         ("X-PUBLISHED-TTL", timedelta(days=1), "X-PUBLISHED-TTL:P1D"),
         ("CATEGORIES", ("course", "Level 2"), "CATEGORIES:course,Level 2"),
+        ("CATEGORIES", ("\\N", "b"), "CATEGORIES:\\\\N,b"),
         ("CATEGORIES", ("a,b", "c;d", "a,b"), "CATEGORIES:a\\,b,c\\;d"),
     ],
 )

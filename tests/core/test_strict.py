@@ -110,6 +110,18 @@ def test_what_cannot_be_seen_is_refused_at_its_place(sign: str, named: str) -> N
     assert named in last
 
 
+@pytest.mark.parametrize("text", ["👩\u200d⚕️", "👨🏽\u200d🔬", "אב\u200cג", "क्\u200dष"])
+def test_signs_that_join_letters_or_emoji_are_part_of_the_text(text: str) -> None:
+    assert value(f"key: {text}\n") == {"key": text}
+    assert value(f'key: "{text.encode("unicode-escape").decode()}"\n'.replace("\\x", "\\u00")) == {"key": text}
+
+
+@pytest.mark.parametrize("text", ["Lon\u200ddon", "\u200d🎓", "🎓\u200d", "a\u200c漢", "漢\u200c.", "👩\u200d\u200d⚕️"])
+def test_elsewhere_they_are_invisible(text: str) -> None:
+    with pytest.raises(BadInput, match=r"invisible character U\+200[CD]"):
+        value(f"key: {text}\n")
+
+
 @pytest.mark.parametrize("escape", [r"\0", r"\u202e", r"\u200b", r"\ud800", r"\x85", r"\N"])
 def test_escapes_do_not_bring_it_in(escape: str) -> None:
     assert problems(f'a: "{escape}"')[0].startswith("file.yaml:1:")

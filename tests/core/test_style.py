@@ -52,6 +52,23 @@ def test_a_deadline_takes_the_shape_of_the_feed(when: str, shape: Shape, expecte
 
 
 @pytest.mark.parametrize("shape", Shape)
+def test_a_deadline_from_one_time_to_another_keeps_both_and_its_alarms_ring_before_its_end(shape: Shape) -> None:
+    window = entry("2019-01-07T09:00/2019-01-25T16:00")
+    assert times(window, Style(shape)) == ["DTSTART:20190107T090000Z", "DTEND:20190125T160000Z"]
+    shown = lines(window, Style(shape, alarms=(timedelta(days=1),)))
+    assert "TRIGGER;RELATED=START:P17DT7H" in shown
+
+
+def test_text_that_looks_like_the_beginning_of_an_entry_is_text_wherever_it_is_folded() -> None:
+    for padding in range(75):
+        title = f"{'a' * padding}BEGIN:VEVENT{'b' * 20}"
+        drawn = lines(entry("2018-12-14T10:00", title=title), Style(Shape.ALL_DAY, alarms=(timedelta(days=1),)))
+        assert len([line for line in drawn if line == "BEGIN:VEVENT"]) == 1
+        assert len([line for line in drawn if line.startswith("DTSTAMP")]) == 1
+        assert f"SUMMARY:Applications close 10:00 UK time: {title}" in drawn
+
+
+@pytest.mark.parametrize("shape", Shape)
 def test_what_is_no_deadline_keeps_its_shape(shape: Shape) -> None:
     course = entry("2019-02-12T14:00/2019-02-12T17:00", COURSE)
     assert restyled(course, Style(shape), Restyle()) == course.text

@@ -1,0 +1,152 @@
+"""Dates that repeat: two libraries, for two languages, work out the same times from the same feed."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from tests.edges.readers import Occurrence, occurrences_by_ical_js, occurrences_by_recurring_ical_events
+
+LONDON = """\
+BEGIN:VTIMEZONE
+TZID:Europe/London
+BEGIN:STANDARD
+DTSTART:19961027T020000
+RRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU
+TZOFFSETFROM:+0100
+TZOFFSETTO:+0000
+TZNAME:GMT
+END:STANDARD
+BEGIN:DAYLIGHT
+DTSTART:19810329T010000
+RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU
+TZOFFSETFROM:+0000
+TZOFFSETTO:+0100
+TZNAME:BST
+END:DAYLIGHT
+END:VTIMEZONE
+"""
+SINCE, UNTIL = datetime(2019, 1, 1, tzinfo=UTC), datetime(2020, 3, 1, tzinfo=UTC)
+
+
+def calendar(*entries: str) -> bytes:
+    head = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//tests//EN\n"
+    text = head + LONDON + "".join(entries) + "END:VCALENDAR\n"
+    return text.replace("\n", "\r\n").encode()
+
+
+def entry(title: str, *lines: str) -> str:
+    body = "\n".join(
+        (f"UID:{title.partition(' ')[0]}@example.org", "DTSTAMP:20181123T090000Z", f"SUMMARY:{title}", *lines)
+    )
+    return f"BEGIN:VEVENT\n{body}\nSTATUS:CONFIRMED\nEND:VEVENT\n"
+
+
+def local(name: str, clock: str) -> str:
+    return f"{name};TZID=Europe/London:{clock}"
+
+
+WEEKLY = (
+    local("DTSTART", "20190318T173000"),
+    local("DTEND", "20190318T183000"),
+    "RRULE:FREQ=WEEKLY;COUNT=5",
+)
+FEEDS = {
+    "over the change of the clocks": calendar(entry("Weekly", *WEEKLY)),
+    "one left out": calendar(entry("Weekly", *WEEKLY, local("EXDATE", "20190325T173000"))),
+    "one moved": calendar(
+        entry("Weekly", *WEEKLY),
+        entry(
+            "Weekly moved",
+            local("RECURRENCE-ID", "20190401T173000"),
+            local("DTSTART", "20190403T120000"),
+            local("DTEND", "20190403T140000"),
+        ),
+    ),
+    "the last Friday of the month, for ever": calendar(
+        entry("Monthly", "DTSTART;VALUE=DATE:20190125", "DTEND;VALUE=DATE:20190126", "RRULE:FREQ=MONTHLY;BYDAY=-1FR")
+    ),
+    "the last day of the month": calendar(
+        entry("Last", "DTSTART;VALUE=DATE:20190131", "DTEND;VALUE=DATE:20190201", "RRULE:FREQ=MONTHLY;BYMONTHDAY=-1")
+    ),
+    "until an instant": calendar(
+        entry(
+            "Until",
+            local("DTSTART", "20190329T001500"),
+            local("DTEND", "20190329T004500"),
+            "RRULE:FREQ=DAILY;UNTIL=20190401T231500Z",
+        )
+    ),
+    "the leap day": calendar(
+        entry(
+            "Leap",
+            "DTSTART;VALUE=DATE:20160229",
+            "DTEND;VALUE=DATE:20160301",
+            "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29",
+        )
+    ),
+    "once": calendar(entry("Once", "DTSTART:20190212T093000Z", "DTEND:20190212T100000Z")),
+    "outside the window": calendar(entry("Once", "DTSTART:20200301T000000Z", "DTEND:20200301T003000Z")),
+}
+
+
+def times(found: list[Occurrence]) -> list[str]:
+    """The starts, days as days and instants to the minute of UTC."""
+    return [f"{start:%m-%d %H:%M}" if isinstance(start, datetime) else f"{start:%m-%d}" for _, start, _ in found]
+
+
+WEEKS = ["03-18 17:30", "03-25 17:30", "04-01 16:30", "04-08 16:30", "04-15 16:30"]
+EXPECTED = {
+    "over the change of the clocks": WEEKS,
+    "one left out": [WEEKS[0], *WEEKS[2:]],
+    "one moved": [*WEEKS[:2], "04-03 11:00", *WEEKS[3:]],
+    "until an instant": ["03-29 00:15", "03-30 00:15", "03-31 00:15", "03-31 23:15", "04-01 23:15"],
+    "the leap day": ["02-29"],
+    "once": ["02-12 09:30"],
+    "outside the window": [],
+}
+
+
+def test_two_libraries_work_out_the_same_times(tmp_path: Path) -> None:
+    found = occurrences_by_ical_js(FEEDS, tmp_path, SINCE, UNTIL)
+    assert found == occurrences_by_recurring_ical_events(FEEDS, SINCE, UNTIL)
+    assert {name: times(found[name]) for name in EXPECTED} == EXPECTED
+    fridays = [start for _, start, _ in found["the last Friday of the month, for ever"]]
+    assert len(fridays) == 14
+    assert {start.weekday() for start in fridays} == {4}
+    ends = [end for _, _, end in found["the last day of the month"]]
+    assert ends[:3] == [date(2019, 2, 1), date(2019, 3, 1), date(2019, 4, 1)]
+    assert {end.day for end in ends} == {1}
+
+
+def test_a_time_has_the_title_and_the_length_of_its_own(tmp_path: Path) -> None:
+    (moved,) = (
+        each for each in occurrences_by_ical_js(FEEDS, tmp_path, SINCE, UNTIL)["one moved"] if "moved" in each[0]
+    )
+    assert moved == (
+        "Weekly moved",
+        datetime(2019, 4, 3, 11, 0, tzinfo=UTC),
+        datetime(2019, 4, 3, 13, 0, tzinfo=UTC),
+    )
+
+
+# What ical.js, and Thunderbird with it, works out otherwise than the standard has it. A feed must not rely on it.
+
+
+def test_ical_js_moves_a_leap_day_to_march_unless_the_rule_names_the_day(tmp_path: Path) -> None:
+    bare = calendar(entry("Leap", "DTSTART;VALUE=DATE:20160229", "DTEND;VALUE=DATE:20160301", "RRULE:FREQ=YEARLY"))
+    assert times(occurrences_by_ical_js({"bare": bare}, tmp_path, SINCE, UNTIL)["bare"]) == ["03-01", "02-29"]
+    assert times(occurrences_by_recurring_ical_events({"bare": bare}, SINCE, UNTIL)["bare"]) == ["02-29"]
+
+
+def test_ical_js_ends_a_time_before_it_starts_where_its_clock_shows_no_such_end(tmp_path: Path) -> None:
+    feed = calendar(
+        entry(
+            "Night", local("DTSTART", "20190330T003000"), local("DTEND", "20190330T010000"), "RRULE:FREQ=DAILY;COUNT=2"
+        )
+    )
+    start = datetime(2019, 3, 31, 0, 30, tzinfo=UTC)
+    found = occurrences_by_ical_js({"gap": feed}, tmp_path, SINCE, UNTIL)["gap"]
+    assert found[1] == ("Night", start, start - timedelta(minutes=30))
+    found = occurrences_by_recurring_ical_events({"gap": feed}, SINCE, UNTIL)["gap"]
+    assert found[1] == ("Night", start, start + timedelta(minutes=30))
