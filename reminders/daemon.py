@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
@@ -192,7 +192,17 @@ def start(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-async def run(daemon: Daemon | None, application: ASGIApp | None, listening: socket.socket | None) -> None:
+class Worker(Protocol):
+    """What runs beside the web server."""
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+
+    def stop(self) -> None:
+        """End `run` in good order."""
+
+
+async def run(daemon: Worker | None, application: ASGIApp | None, listening: socket.socket | None) -> None:
     """Run daemon and web server (either may be None) until SIGTERM or SIGINT; then finish what is in hand.
 
     A web server that cannot start ends the daemon, and the other way round. Raises what they raise.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -16,20 +17,24 @@ from starlette.types import ASGIApp
 
 from reminders.catalogue.events import Kind
 from reminders.clock import Clock
+from reminders.errors import WrongUse
 from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
 from reminders.jobs.health import health
-from reminders.jobs.service import Service
+from reminders.jobs.service import Service, data_folder
 from reminders.planning.subscribers import Subscriber
+from reminders.settings import Settings
 from reminders.store import events, feeds, history, people, state
+from reminders.store.engine import TROUBLE, open_store
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
-from reminders.web.reading import Edition, Fetch, Personal, Shelf
+from reminders.web.reading import Edition, Fetch, Personal, Reader, Shelf
 
 LOG = logging.getLogger(__name__)
 SHELF = "shelf.json"
-"""The file in the data folder that holds what was served last."""
+TRY_AGAIN = 5.0
+"""Seconds between two tries to open a store that cannot be opened."""
 
 Kept = TypeVar("Kept")
 
@@ -136,17 +141,89 @@ def _changes(tx: Connection, kinds: Mapping[str, Kind], before: Shelf | None) ->
         return tell(amendments, kinds, span)
 
 
+class NoStore:
+    """A reader while the store cannot be opened: whatever is asked of it raises why (`web.reading.Reader`)."""
+
+    def __init__(self, error: WrongUse) -> None:
+        self.error = error
+
+    def edition(self) -> Edition:
+        raise self.error
+
+    def shelf(self, before: Shelf | None = None) -> Shelf:
+        raise self.error
+
+    def fetched(self, fetches: Iterable[Fetch]) -> None:
+        raise self.error
+
+    def personal_feeds(self, subscriber: int) -> list[PersonalFeed]:
+        raise self.error
+
+    def issue(self, subscriber: int, label: str, shows: str) -> str:
+        raise self.error
+
+    def revoke(self, subscriber: int, feed: str) -> None:
+        raise self.error
+
+    def subscriber_by_token(self, token: str) -> Subscriber | None:
+        raise self.error
+
+    def leave(self, token: str, how: str) -> bool:
+        raise self.error
+
+    def health(self) -> Mapping[str, object]:
+        return {"ok": False, "faults": ["The database cannot be opened: the log says why."]}
+
+
+class StoreWatch:
+    """Ends its `run` as soon as a store can be opened; beside a server that meanwhile serves what was kept."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.found = False
+        """Whether the store can be opened again."""
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Try to open the store now and then, until that works or `stop`."""
+        while not self.found:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), TRY_AGAIN)
+            if self._stop.is_set():
+                return
+            with suppress(WrongUse, *TROUBLE):
+                (await asyncio.to_thread(open_store, self.url)).close()
+                self.found = True
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stop.set()
+
+
+def kept_shelf(settings: Settings, config: Path) -> Path:
+    """The file that holds what was served last."""
+    return data_folder(settings, config) / SHELF
+
+
 def application(service: Service, clock: Clock, *, letters: Path | None = None) -> ASGIApp:
     """The web application of a service. `letters` is the outbox folder that the demo shows."""
-    chosen = service.settings
+    return _application(StoreReader(service, clock), clock, service.settings, service.config, letters)
+
+
+def stand_in(error: WrongUse, clock: Clock, settings: Settings, config: Path) -> ASGIApp:
+    """The web application over what was kept, while the store cannot be opened because of `error`."""
+    return _application(NoStore(error), clock, settings, config, None)
+
+
+def _application(reader: Reader, clock: Clock, settings: Settings, config: Path, letters: Path | None) -> ASGIApp:
     return app.create(
-        StoreReader(service, clock),
+        reader,
         clock,
-        name=chosen.service_name,
-        templates=template_folders(service.config, "web"),
-        public_url=chosen.public_url,
-        contact=chosen.contact,
-        zone=chosen.zone,
+        name=settings.service_name,
+        templates=template_folders(config, "web"),
+        public_url=settings.public_url,
+        contact=settings.contact,
+        zone=settings.zone,
         letters=letters,
-        kept=service.data / SHELF,
+        kept=kept_shelf(settings, config),
     )

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reminders.daemon import Happening
+    from reminders.errors import WrongUse
     from reminders.jobs.service import Service
+    from reminders.settings import Settings
 
 LOG = logging.getLogger("reminders")
 
@@ -56,16 +58,18 @@ def _typed() -> str:
 @click.option("--init", "make", is_flag=True, help="Make the store first, if there is none.")
 @click.option("--only", type=click.Choice(["web", "worker"]), help="Only the pages, or only reading and mailing.")
 @config_option
-def run(make: bool, only: str | None, config: Path) -> None:
+@click.pass_context
+def run(context: click.Context, make: bool, only: str | None, config: Path) -> None:
     """The service: reads the files, publishes the feeds, mails reminders, serves the pages. Ends on SIGTERM."""
     from reminders.clock import SystemClock
     from reminders.daemon import Daemon, start
     from reminders.daemon import run as run_daemon
+    from reminders.errors import WrongUse
     from reminders.files import read_settings
     from reminders.jobs.deliver import transport_of
     from reminders.jobs.service import database_url
-    from reminders.serving import application
-    from reminders.store.engine import absent
+    from reminders.serving import StoreWatch, application, kept_shelf, stand_in
+    from reminders.store.engine import absent, open_store
     from reminders.telemetry import start_logging
     from reminders.web.server import listen
 
@@ -74,7 +78,19 @@ def run(make: bool, only: str | None, config: Path) -> None:
         # In another process: what makes a store takes 10 MB that this one would keep for as long as it runs.
         made = subprocess.run([sys.executable, "-m", "reminders", "db", "init", "--config", str(config)], check=False)  # noqa: S603  # our own command
         if made.returncode:
-            click.get_current_context().exit(made.returncode)
+            context.exit(made.returncode)
+
+    async def stand_in_for(error: WrongUse, settings: Settings) -> None:
+        """Serve what was served last until the store can be opened; then end, to be started anew."""
+        listening = listen(settings.host, settings.port)
+        host, port = listening.getsockname()[:2]
+        LOG.error(f"{error}. Meanwhile what was served last is served; nothing is read and nothing is mailed.")
+        click.echo(f"Pages and feeds: http://{host}:{port}")
+        watch = StoreWatch(database_url(settings, config))
+        await run_daemon(watch, stand_in(error, SystemClock(), settings, config), listening)
+        if watch.found:
+            LOG.info("the store can be opened again: ending, to be started anew")
+            context.exit(75)  # as sysexits.h has it: for now
 
     async def work(service: Service) -> None:
         clock = SystemClock()
@@ -89,6 +105,14 @@ def run(make: bool, only: str | None, config: Path) -> None:
             click.echo(_where_mail_goes(service))
         await run_daemon(daemon, application_, listening)
 
+    settings = read_settings(config, os.environ)
+    try:
+        open_store(database_url(settings, config)).close()
+    except WrongUse as error:
+        if only == "worker" or not kept_shelf(settings, config).exists():
+            raise
+        start(stand_in_for(error, settings))
+        return
     with opened(config) as service:
         _first_look(service, only)
         start(work(service))

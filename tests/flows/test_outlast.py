@@ -99,3 +99,63 @@ def test_a_thousand_requests_are_answered_as_before(place: Place, strike: Callab
             assert unseen.status_code == 200
             assert unseen.text.startswith("BEGIN:VCALENDAR")
     assert TOKEN not in daemon.printed()
+
+
+def truncated_database(database: Path) -> Callable[[], object]:
+    whole = database.read_bytes()
+    database.write_bytes(whole[:1_000])
+    return lambda: database.write_bytes(whole)
+
+
+def deleted_database(database: Path) -> Callable[[], object]:
+    elsewhere = database.with_name("elsewhere.sqlite")
+    database.rename(elsewhere)
+    return lambda: elsewhere.rename(database)
+
+
+def older_database(database: Path) -> Callable[[], object]:
+    """As a newer program finds it before `db upgrade`."""
+
+    def stand_at(version: str) -> None:
+        with sqlite3.connect(database) as connection:
+            connection.execute("UPDATE reminders_version SET version_num = ?", (version,))
+        connection.close()
+
+    stand_at("0001")
+    return lambda: stand_at("0002")
+
+
+@pytest.mark.parametrize("spoil", [truncated_database, deleted_database, older_database])
+def test_a_start_without_a_store_serves_what_was_kept_until_there_is_one(
+    place: Place, spoil: Callable[[Path], Callable[[], object]]
+) -> None:
+    paths = ("/feeds/all.ics", "/feeds/all.ics?kind=course")
+    with place.running() as daemon:
+        before = {path: daemon.get(path).content for path in paths}
+    mend = spoil(place.folder / "var" / "reminders.sqlite")
+    daemon = place.start()
+    try:
+        wait_for(daemon.answers)
+        assert {path: daemon.get(path).content for path in paths} == before
+        assert daemon.get("/events/far-off").status_code == 200
+        assert not daemon.health()["ok"]
+        assert daemon.get("/my/unknown/mine.ics").status_code == 404
+        mend()
+        assert daemon.process.wait(20) == 75
+        assert "to be started anew" in daemon.printed()
+    finally:
+        daemon.kill()
+    with place.running() as daemon:
+        assert {path: daemon.get(path).content for path in paths} == before
+
+
+def test_a_stand_in_ends_in_good_order_too(place: Place) -> None:
+    with place.running():
+        pass
+    deleted_database(place.folder / "var" / "reminders.sqlite")
+    daemon = place.start()
+    try:
+        wait_for(daemon.answers)
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()
