@@ -29,6 +29,7 @@ endif
 # A named interpreter has an environment of its own, so that going to and fro rebuilds nothing.
 VENV := .venv$(if $(PYTHON),-$(or $(SERIES),none))
 BIN := $(VENV)/bin
+NODE := tests/edges/node
 
 # An environment is made anew when its interpreter changed or went, or the checkout was moved: scripts and the editable
 # install hold full paths.
@@ -77,7 +78,7 @@ check: $(VENV)/.tests
 bench: $(VENV)/.tests
 	$(BIN)/python -m benchmarks $(ARGS)
 
-browser: $(VENV)/.browser
+browser: $(VENV)/.browser $(NODE)/node_modules/.package-lock.json
 
 redbot: $(VENV)/redbot/.made
 
@@ -110,6 +111,14 @@ $(VENV)/.browser: $(VENV)/.tests requirements-browser.lock
 	@$(INSTALL) --require-hashes -r requirements-browser.lock
 	@touch $@
 
+# No scripts of packages: one would fetch a Java of its own.
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package.json $(NODE)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json; \
+	else \
+	  echo 'npm is not installed: the tests with axe-core and vnu are skipped'; \
+	fi
+
 # The same steps one folder deeper: what the tests run is not among what they import.
 $(VENV)/redbot/.made: $(VENV)/.made requirements-redbot.lock
 	@rm -rf $(VENV)/redbot
@@ -128,5 +137,5 @@ lock:
 	@! grep -n '://' requirements*.lock
 
 clean:
-	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(NODE)/node_modules .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find reminders tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -7,9 +7,11 @@ an override of a rule) is checked here. Every problem of every file is told at o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import time
 
-from reminders.catalogue.events import Catalogue, Event, Kind
+from reminders.catalogue import zones
+from reminders.catalogue.events import Catalogue, Event, EventDate, Kind
 from reminders.catalogue.parse import EventFile, Places, parse_events
 from reminders.catalogue.shape import Shape
 from reminders.catalogue.strict import Document, Path, load
@@ -91,8 +93,17 @@ def _about_events(catalogue: Catalogue, book: Rulebook, places: Places) -> Itera
                 where = places[(event.id, date.kind, date.occurrence)]
                 write = nearest(date.kind, book.kinds, f"kinds of date in {RULES}")
                 yield Problem(*where, f"there is no kind of date '{date.kind}'", write)
+            elif book.kinds[date.kind].deadline and date.repeats and date.when.ends == date.when.starts:
+                yield from _night(date, Problem(*places[(event.id, date.kind, date.occurrence)], ""))
         for id, own in event.rules.items():
             yield from _override(event, id, own, rules, Problem(*places[(event.id, id)], ""))
+
+
+def _night(date: EventDate, at: Problem) -> Iterator[Problem]:
+    """A deadline is shown as the half hour before it, and what repeats by days must not begin on another day."""
+    if date.when.starts and zones.local(date.when.starts, date.when.zone).time() < time(0, 30):
+        what = "a deadline that repeats cannot be in the first half hour of a day"
+        yield replace(at, what=what, write="write 23:59 of the day before")
 
 
 def _override(event: Event, id: str, own: str, rules: Mapping[str, Rule], at: Problem) -> Iterator[Problem]:
@@ -107,7 +118,11 @@ def _override(event: Event, id: str, own: str, rules: Mapping[str, Rule], at: Pr
         yield problem(f"the rule '{id}' is about {about}, which this event has not", "delete the line, or add the date")
     if own != OFF:
         try:
-            overridden(rules[id], own)
+            fixed = overridden(rules[id], own).send.day is not None
+            if fixed and all(date.repeats for date in event.dates if date.kind in rules[id].about):
+                yield problem(
+                    "a date that repeats is not reminded of once for ever", "count from it: '1 week before …'"
+                )
         except SendError as error:
             yield problem(error.what, f"{error.write}, or off")
 

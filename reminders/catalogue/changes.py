@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from reminders.catalogue.dates import narrows
-from reminders.catalogue.events import Catalogue, Event, EventDate, PublishedEvent, Status
-from reminders.catalogue.wording import words
+from reminders.catalogue.events import Catalogue, Event, EventDate, Override, PublishedEvent, Repeats, Status, worse
+from reminders.catalogue.wording import repeated, words
 
 FEW = 3
 """So many missing, cancelled or moved at a time are everyday work, whatever part of the catalogue they are."""
@@ -68,7 +68,6 @@ class Changes:
         return tuple(change for change in self.items if change.kind in kinds)
 
 
-_SEVERITY = (Status.PLANNED, Status.POSTPONED, Status.CANCELLED, Status.WITHDRAWN)
 _OFF = (Status.CANCELLED, Status.WITHDRAWN)
 
 
@@ -76,7 +75,7 @@ def effective(event: Event) -> Event:
     """The event with its own status pushed down to its dates; a date that is worse off keeps its own."""
     if event.status is Status.PLANNED:
         return event
-    dates = (replace(date, status=max(date.status, event.status, key=_SEVERITY.index)) for date in event.dates)
+    dates = (replace(date, status=worse(date.status, event.status)) for date in event.dates)
     return replace(event, dates=tuple(dates))
 
 
@@ -222,9 +221,32 @@ def _date_changes(id: str, was: EventDate, date: EventDate) -> Iterator[Change]:
         kind = ChangeKind.DATE_FIRMED_UP if firmer else ChangeKind.DATE_MOVED if known else ChangeKind.DATE_CHANGED
         said = {ChangeKind.DATE_FIRMED_UP: "is firmer", ChangeKind.DATE_MOVED: "moves"}.get(kind, "changes")
         yield Change(kind, id, f"{name} {said}: {words(date.when)}, was {words(was.when)}", date.key, was, date)
+    if was.repeats != date.repeats:
+        yield from _repeats_changes(name, id, was, date)
     differing = [each for each in ("note", "location", "inferred") if getattr(was, each) != getattr(date, each)]
     if differing:
         yield Change(ChangeKind.DATE_CHANGED, id, f"{name}: {', '.join(differing)} changed", date.key, was, date)
+
+
+def _repeats_changes(name: str, id: str, was: EventDate, date: EventDate) -> Iterator[Change]:
+    before, after = was.repeats, date.repeats
+    said, told = (_repeated(each) for each in (date, was))
+    if after is None or before is None or before.rule != after.rule:
+        words = f"{name} repeats differently: {said}, was {told}"
+        yield Change(ChangeKind.DATE_MOVED, id, words, date.key, was, date)
+        return
+    days = {each.on for repeats in (before, after) for each in repeats.overrides if each not in _common(before, after)}
+    days |= {*before.excepted} ^ {*after.excepted}
+    words = f"{name} changes on {', '.join(map(str, sorted(days)))}"
+    yield Change(ChangeKind.DATE_CHANGED, id, words, date.key, was, date)
+
+
+def _common(before: Repeats, after: Repeats) -> set[Override]:
+    return {*before.overrides} & {*after.overrides}
+
+
+def _repeated(date: EventDate) -> str:
+    return repeated(date.repeats.rule, date.when.first) if date.repeats and date.when.first else "once"
 
 
 def _name(date: EventDate) -> str:

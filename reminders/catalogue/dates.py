@@ -107,6 +107,12 @@ def parse_when(text: str, zone: str) -> When:
     return ends[0] if len(ends) == 1 else _span(*ends)
 
 
+def between(starts: datetime, ends: datetime, zone: str) -> When:
+    """The date from one instant to another, or of one instant when they are equal, as clocks in `zone` show it."""
+    first = _shown(starts, zone)
+    return first if starts == ends else _span(first, _shown(ends, zone))
+
+
 def check_zone(zone: str) -> None:
     """Raise `DateError` unless `zone` is the full name of a time zone."""
     if not zones.known(zone):

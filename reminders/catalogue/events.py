@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from reminders.catalogue.dates import When, parse_when
+from reminders.catalogue.recurrence import Recurrence
 
 
 class Status(StrEnum):
@@ -44,10 +45,42 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """What is different about the occurrence that was to be on the local day `on`; None and "": as in the series."""
+
+    on: date
+    when: When | None = None
+    status: Status = Status.PLANNED
+    note: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How a date repeats: its rule, local days on which it does not take place, and what is different on others.
+
+    Both are days on which the rule would have it, sorted, and no day is in both.
+    """
+
+    rule: Recurrence
+    excepted: tuple[date, ...] = ()
+    overrides: tuple[Override, ...] = ()
+
+    @property
+    def fact(self) -> str:
+        """What a reader is told of it, as comparable text."""
+        said = [f"-{day}" for day in self.excepted]
+        said += [f"{each.on}={each.when.edtf if each.when else ''},{each.status}" for each in self.overrides]
+        return " ".join((self.rule.text, *said))
+
+
+@dataclass(frozen=True, slots=True)
 class EventDate:
     """One dated line of an event. `occurrence` tells several dates of one kind apart ("" for the only one).
 
-    `inferred` is why the date is not the source's own words but follows from them ("" when it is).
+    `inferred` is why the date is not the source's own words but follows from them ("" when it is). A date that
+    `repeats` is a *series*, and `when` the first of its occurrences; what people are told are occurrences, which are
+    plain dates (see `series`).
     """
 
     kind: str
@@ -57,6 +90,7 @@ class EventDate:
     note: str = ""
     location: str = ""
     inferred: str = ""
+    repeats: Repeats | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -65,8 +99,12 @@ class EventDate:
 
     @property
     def fact(self) -> str:
-        """What a reader is told, as comparable text ``<edtf> <zone> <status>``; `read_fact` reads it back."""
-        return f"{self.when.edtf} {self.when.zone} {self.status}"
+        """What a reader is told, as comparable text ``<edtf> <zone> <status>``; `read_fact` reads it back.
+
+        That of a series goes on with how it repeats, and is only there to be compared.
+        """
+        plain = f"{self.when.edtf} {self.when.zone} {self.status}"
+        return plain if self.repeats is None else f"{plain} {self.repeats.fact}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +141,14 @@ class Catalogue:
 class PublishedDate:
     """A date as the world last saw it: how often it changed, and since when it says what it says.
 
-    `known_at` is the UTC instant at which the present `date.fact` was published.
+    `known_at` is the UTC instant at which the present `date.fact` was published. `earlier` is what it said before, and
+    since when, oldest first: only of dates that repeat or once did, because each occurrence has a past of its own.
     """
 
     date: EventDate
     revision: int
     known_at: datetime
+    earlier: tuple[tuple[datetime, EventDate], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +159,11 @@ class PublishedEvent:
     revision: int
     missing: bool = False
     dates: tuple[PublishedDate, ...] = ()
+
+
+def worse(*statuses: Status) -> Status:
+    """The one of several statuses that takes most away."""
+    return max(statuses, key=list(Status).index)
 
 
 @dataclass(frozen=True, slots=True)

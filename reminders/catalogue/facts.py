@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from reminders.catalogue.dates import parse_when
-from reminders.catalogue.events import Event, EventDate, Source, Status
+from reminders.catalogue.events import Event, EventDate, Override, Repeats, Source, Status
+from reminders.catalogue.recurrence import parse_recurrence
 
 
 def pack(event: Event) -> str:
@@ -64,8 +65,29 @@ def _pack_date(date: EventDate) -> dict[str, Any]:
             "note": date.note,
             "location": date.location,
             "inferred": date.inferred,
+            "repeats": date.repeats and _pack_repeats(date.repeats),
         }
     )
+
+
+def _pack_repeats(repeats: Repeats) -> dict[str, Any]:
+    facts = {
+        "rule": repeats.rule.text,
+        "except": [day.isoformat() for day in repeats.excepted],
+        "changes": [
+            _told(
+                {
+                    "on": each.on.isoformat(),
+                    "when": each.when and each.when.edtf,
+                    "status": each.status.value,
+                    "note": each.note,
+                    "location": each.location,
+                }
+            )
+            for each in repeats.overrides
+        ],
+    }
+    return _told(facts)
 
 
 def _unpack_date(facts: dict[str, Any]) -> EventDate:
@@ -77,7 +99,23 @@ def _unpack_date(facts: dict[str, Any]) -> EventDate:
         note=facts.get("note", ""),
         location=facts.get("location", ""),
         inferred=facts.get("inferred", ""),
+        repeats=_unpack_repeats(facts["repeats"], facts["zone"]) if "repeats" in facts else None,
     )
+
+
+def _unpack_repeats(facts: dict[str, Any], zone: str) -> Repeats:
+    overrides = (
+        Override(
+            on=date.fromisoformat(each["on"]),
+            when=parse_when(each["when"], zone) if "when" in each else None,
+            status=Status(each["status"]),
+            note=each.get("note", ""),
+            location=each.get("location", ""),
+        )
+        for each in facts.get("changes", ())
+    )
+    excepted = (date.fromisoformat(day) for day in facts.get("except", ()))
+    return Repeats(parse_recurrence(facts["rule"]), tuple(excepted), tuple(overrides))
 
 
 def _pack_source(source: Source) -> dict[str, Any]:

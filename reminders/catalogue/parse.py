@@ -8,6 +8,7 @@ Every problem of every file is found in one go; a file that has any contributes 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -15,12 +16,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 
 from reminders.catalogue import zones
 from reminders.catalogue.changes import effective
-from reminders.catalogue.dates import DateError, When, parse_when
-from reminders.catalogue.events import Catalogue, Event, EventDate, Source, Status
+from reminders.catalogue.dates import DateError, Precision, When, parse_when
+from reminders.catalogue.events import Catalogue, Event, EventDate, Override, Repeats, Source, Status
+from reminders.catalogue.recurrence import EXAMPLE, Recurrence, parse_recurrence
+from reminders.catalogue.repeats import check_day, check_series
 from reminders.catalogue.shape import (
     AS_LIST,
     AS_MAPPING,
     AS_TEXT,
+    DAY_SCHEMA,
     Address,
     Day,
     Id,
@@ -31,7 +35,9 @@ from reminders.catalogue.shape import (
     Text,
     Whole,
     Zone,
+    as_list,
     by_form,
+    one_or_list,
     read,
     wrong,
 )
@@ -77,6 +83,92 @@ WhenText = Annotated[
 ]
 
 
+RULE_SCHEMA = WithJsonSchema(
+    {
+        "type": "string",
+        "pattern": "FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)",
+        "examples": [EXAMPLE, "FREQ=MONTHLY;BYDAY=1TU;UNTIL=2019-12-31", "FREQ=YEARLY"],
+    }
+)
+
+
+def _repeats(value: Any, info: ValidationInfo) -> Recurrence:
+    if not isinstance(value, str) or not value.strip():
+        raise wrong("this is not a rule for repeating", f"write one like {EXAMPLE}")
+    try:
+        rule = parse_recurrence(value)
+        if "when" in info.data:
+            check_series(rule, info.data["when"])
+    except DateError as error:
+        raise wrong(error.what, error.write) from None
+    return rule
+
+
+def _series(info: ValidationInfo) -> tuple[Recurrence, When] | None:
+    """What was read of the series so far; None when there are problems with it."""
+    if "repeats" in info.data and info.data["repeats"] is None:
+        raise wrong("this date does not repeat", f"write 'repeats: {EXAMPLE}' beside it, or delete this")
+    return (info.data["repeats"], info.data["when"]) if "repeats" in info.data and "when" in info.data else None
+
+
+def _of_series(day: date, series: tuple[Recurrence, When] | None) -> None:
+    try:
+        if series:
+            check_day(*series, day)
+    except DateError as error:
+        raise wrong(error.what, error.write) from None
+
+
+def _excepted(day: date, info: ValidationInfo) -> date:
+    _of_series(day, _series(info))
+    return day
+
+
+def _on(day: date, info: ValidationInfo) -> date:
+    context = info.context or {}
+    _of_series(day, context.get("series"))
+    if day in context.get("excepted", ()):
+        raise wrong(f"{day} is under 'except' too", "write it in one of the two")
+    return day
+
+
+def _instead(when: When) -> When:
+    if when.precision < Precision.DAY:
+        raise wrong(f"'{when.edtf}' is not a day", "write a day or a time, or 'status: postponed' until it is known")
+    return when
+
+
+def _change(value: Any, info: ValidationInfo) -> Any:
+    series = _series(info)
+    if not isinstance(value, dict):
+        return value
+    zone = info.data.get("zone") or (info.context or {}).get("zone", "Europe/London")
+    context = {"zone": zone, "series": series, "excepted": info.data.get("excepted", ())}
+    return ChangeShape.model_validate(value, context=context)
+
+
+def _once(changes: tuple[ChangeShape, ...]) -> tuple[ChangeShape, ...]:
+    days = [change.on for change in changes]
+    if twice := next((day for number, day in enumerate(days) if day in days[:number]), None):
+        raise wrong(f"two changes are about {twice}", "write both in one")
+    return changes
+
+
+class ChangeShape(Shape):
+    """What is different about one occurrence of a date that repeats."""
+
+    on: Annotated[Day, AfterValidator(_on)]
+    """The day on which it was to be, by the rule."""
+    when: Annotated[WhenText, AfterValidator(_instead)] | None = None
+    """When it is instead; left out, it stays."""
+    status: Status = Status.PLANNED
+    """planned, postponed, cancelled or withdrawn."""
+    note: Text = ""
+    """What a reader should know about this one."""
+    location: Text = ""
+    """Where this one takes place."""
+
+
 class DateShape(Shape):
     """A date that needs more than its when."""
 
@@ -92,6 +184,14 @@ class DateShape(Shape):
     """Where it takes place."""
     inferred: Text = ""
     """Why the date follows from the source, when it is not the source's own words."""
+    repeats: Annotated[Recurrence | None, BeforeValidator(_repeats), RULE_SCHEMA] = None
+    """How it repeats, by a rule of calendars (RFC 5545). 'when' is then the first."""
+    excepted: Annotated[
+        tuple[Annotated[Day, AfterValidator(_excepted)], ...], as_list, WithJsonSchema(one_or_list(DAY_SCHEMA))
+    ] = Field(default=(), alias="except")
+    """Days of the rule on which it does not take place."""
+    changes: Annotated[tuple[Annotated[ChangeShape, BeforeValidator(_change)], ...], AfterValidator(_once)] = ()
+    """What is different on single days of the rule."""
 
 
 class Occurrence(DateShape):
@@ -270,7 +370,15 @@ def _dates(kind: str, given: When | DateShape | tuple[Occurrence, ...]) -> Itera
         return
     for each in given if isinstance(given, tuple) else (given,):
         occurrence = each.id if isinstance(each, Occurrence) else ""
-        yield EventDate(kind, each.when, occurrence, each.status, each.note, each.location, each.inferred)
+        repeats = _repeating(each)
+        yield EventDate(kind, each.when, occurrence, each.status, each.note, each.location, each.inferred, repeats)
+
+
+def _repeating(shape: DateShape) -> Repeats | None:
+    if shape.repeats is None:
+        return None
+    overrides = (Override(each.on, each.when, each.status, each.note, each.location) for each in shape.changes)
+    return Repeats(shape.repeats, tuple(sorted(shape.excepted)), tuple(sorted(overrides, key=lambda each: each.on)))
 
 
 def _places(document: Document, path: Path, event: Event) -> Iterator[tuple[Key, tuple[str, int, int]]]:

@@ -177,9 +177,11 @@ ADDRESS = r"[^@\s<>(),:;\"\\\[\]]+@[^@\s<>(),:;\"\\\[\]_]+\.[^@\s<>(),:;\"\\\[\]
 TEXT_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 """Text, some of which editors see as a number or as true or false."""
 ID_SCHEMA: dict[str, Any] = {"type": ["string", "integer"], "pattern": f"^{ID}$"}
+DAY_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"}
 
 
-def _one_or_list(item: dict[str, Any]) -> dict[str, Any]:
+def one_or_list(item: dict[str, Any]) -> dict[str, Any]:
+    """For editors: one value, or a list of such without repetition."""
     return {"anyOf": [item, {"type": "array", "items": item, "uniqueItems": True}]}
 
 
@@ -215,17 +217,19 @@ Zone = Annotated[
     WithJsonSchema({"type": "string", "examples": ["Europe/London"]}),
 ]
 """An IANA time zone."""
-Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"})]
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema(DAY_SCHEMA)]
 """A day, ``2018-11-23``."""
+as_list = BeforeValidator(_listed)
+"""Takes one value for a list of one, and no value twice."""
 Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema({"type": "integer"})]
 """A whole number."""
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 """``true`` or ``false``."""
-Ids = Annotated[tuple[Id, ...], BeforeValidator(_listed), WithJsonSchema(_one_or_list(ID_SCHEMA))]
+Ids = Annotated[tuple[Id, ...], BeforeValidator(_listed), WithJsonSchema(one_or_list(ID_SCHEMA))]
 """One id, or a list of ids without repetition."""
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(_one_or_list(TEXT_SCHEMA))]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(one_or_list(TEXT_SCHEMA))]
 """One line of text, or a list of such without repetition."""
-Wholes = Annotated[tuple[Whole, ...], BeforeValidator(_listed), WithJsonSchema(_one_or_list({"type": "integer"}))]
+Wholes = Annotated[tuple[Whole, ...], BeforeValidator(_listed), WithJsonSchema(one_or_list({"type": "integer"}))]
 """One whole number, or a list of such without repetition."""
 
 

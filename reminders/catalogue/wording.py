@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from reminders.catalogue import zones
 from reminders.catalogue.dates import Precision, When
+from reminders.catalogue.recurrence import Frequency, Recurrence
 from reminders.catalogue.spellings import MONTHS
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 UNCONFIRMED = "date to be confirmed"
 UNANNOUNCED = {"tba": "date to be announced", "open": "open, no date given"}
 _DOUBTS = {"": "", "?": "not yet certain", "~": "approximate", "%": "approximate, not yet certain"}
+_UNITS = {
+    Frequency.DAILY: "day",
+    Frequency.WEEKLY: "week",
+    Frequency.MONTHLY: "month",
+    Frequency.YEARLY: "year",
+}
+_NTH = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", -1: "last", -2: "last but one"}
 _SEASONS = {3: "spring", 6: "summer", 9: "autumn", 12: "winter"}
 
 
@@ -36,10 +44,59 @@ def short(when: When) -> str:
     return text.removesuffix(" UK time") + (" (?)" if when.qualifier else "")
 
 
+def day_words(day: date) -> str:
+    """A day, such as "14 December 2018"."""
+    return _day(day, "{day} {month} {year}", MONTHS)
+
+
 def zone_words(zone: str) -> str:
     """The name of a zone's time, such as "UK time" or "Berlin time (Europe/Berlin)"."""
     place = zone.rpartition("/")[2].replace("_", " ")
     return {"Europe/London": "UK time", "UTC": "UTC"}.get(zone, f"{place} time ({zone})")
+
+
+def repeated(rule: Recurrence, first: date) -> str:
+    """How a date repeats whose first day is given, such as "every week on Monday, 10 times".
+
+    Rules that take long to say are only "repeats".
+    """
+    days = _repeated_days(rule, first)
+    unit = _UNITS[rule.frequency]
+    said = "repeats" if days is None else f"every {rule.interval} {unit}s" if rule.interval > 1 else f"every {unit}"
+    end = f", {rule.count} times" if rule.count else ""
+    if rule.until:
+        end = f", until {day_words(rule.until)}"
+    return f"{said}{f' on {days}' if days else ''}{end}"
+
+
+def _repeated_days(rule: Recurrence, first: date) -> str | None:
+    """Which days of its unit are meant; None when that takes long to say."""
+    weekdays, month_days, months = rule.weekdays, rule.month_days, rule.months
+    if rule.positions or (weekdays and month_days):
+        return None
+    match rule.frequency:
+        case Frequency.DAILY:
+            return None if weekdays or month_days or months else ""
+        case Frequency.WEEKLY:
+            return None if months else _and(WEEKDAYS[day] for day, _ in weekdays or ((first.weekday(), 0),))
+        case Frequency.MONTHLY if months:
+            return None
+        case Frequency.YEARLY if len(months) > 1 or (not months and (weekdays or month_days)):
+            return None
+    if weekdays and not all(nth in _NTH for _, nth in weekdays):
+        return None
+    month = MONTHS[(months or (first.month,))[0] - 1] if rule.frequency is Frequency.YEARLY else ""
+    if weekdays:
+        return _and(f"the {_NTH[nth]} {WEEKDAYS[day]}" for day, nth in weekdays) + (f" of {month}" if month else "")
+    if min(month_days, default=1) < 0:
+        return f"the last day{f' of {month}' if month else ''}" if month_days == (-1,) else None
+    numbers = _and(str(day) for day in month_days or (first.day,))
+    return f"{numbers} {month}" if month else f"day {numbers}"
+
+
+def _and(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _phrase(when: When, pattern: str, months: Sequence[str]) -> str:

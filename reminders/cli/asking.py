@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,7 +180,7 @@ def preview(event: str, kind: str | None, notice: str, html: bool, config: Path)
     from reminders.errors import WrongUse
     from reminders.jobs.service import sender
     from reminders.mail.compose import render
-    from reminders.mail.samples import letters
+    from reminders.mail.samples import letters, samples
     from reminders.planning.rules import nearest
 
     settings, book = _read(config)
@@ -192,6 +193,7 @@ def preview(event: str, kind: str | None, notice: str, html: bool, config: Path)
     if kind is not None and kind not in dates:
         raise WrongUse(f"the event has no date of the kind '{kind}': {nearest(kind, dates, 'kinds')}")
     date = dates[kind] if kind is not None else next(iter(dates.values()))
+    date = next(samples(date, every=False), replace(date, repeats=None))
     found = letters(events[event], date, book.configuration.kinds[date.kind], sender(settings))
     read = render(book.templates, next(each for each in found if each.notice.kind.value == notice))
     click.echo(read.html if html else f"Subject: {read.subject}\n\n{read.text}", nl=html)

@@ -8,6 +8,7 @@ whenever a byte of the content moves, and none of them otherwise.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,7 @@ from reminders.catalogue import wording, zones
 from reminders.catalogue.dates import Precision, When
 from reminders.catalogue.events import Event, EventDate, Kind, Status
 from reminders.catalogue.spellings import MONTHS
+from reminders.feed.repeating import Drawn, Properties, draw_series
 
 LOOK = "2"
 """Raise it whenever `draw` writes the same date differently: what is published is then drawn again."""
@@ -24,7 +26,8 @@ BLOCK = timedelta(minutes=30)
 """How long an instant is shown: no calendar program shows an entry without length where it belongs."""
 
 _NAMESPACE = UUID("5d9c1a5e-0c6b-4c35-9a53-3f2b7c1e8d46")
-_BEGIN = "BEGIN:VEVENT\r\n"
+_BEGIN = re.compile(r"^BEGIN:VEVENT\r\n", re.MULTILINE)
+"""The beginning of a component; in the middle of a line it would be text."""
 _PREFIXES = {Status.CANCELLED: "CANCELLED: ", Status.POSTPONED: "POSTPONED: "}
 
 
@@ -76,31 +79,20 @@ def draw(event: Event, date: EventDate, kind: Kind, *, event_url: str | None) ->
 
     Instants are written in UTC, days as days with an exclusive end (RFC 5545, 3.6.1). A deadline is a block that ends
     at the deadline and says the hour in its title. What is known only to a month, season or year is a tentative span
-    that says so. Nothing takes up anybody's time: a feed announces, it does not book. `event_url` is the event's page.
+    that says so. Nothing takes up anybody's time: a feed announces, it does not book. A date that repeats is drawn as
+    `repeating` says. `event_url` is the event's page.
     """
-    from reminders.feed.lines import Value, address, component  # the library takes long to import; few commands draw
+    from reminders.feed.lines import component  # the library takes long to import; few commands draw
 
     when = date.when
     if date.status is Status.WITHDRAWN or when.first is None or when.over is None:
         return None
     uid = str(uuid5(_NAMESPACE, f"{event.id}|{date.kind}|{date.occurrence}"))
-    begins, ends = _extent(when, deadline=kind.deadline)
-    text = component(
-        "VEVENT",
-        {
-            "UID": uid,
-            "SUMMARY": _summary(event, date, kind),
-            "DTSTART": begins,
-            "DTEND": ends,
-            "STATUS": Value(_status(date)),
-            "TRANSP": Value("TRANSPARENT"),
-            "X-MICROSOFT-CDO-BUSYSTATUS": Value("FREE"),
-            "LOCATION": date.location,
-            "CATEGORIES": (*event.categories, *([f"Level {event.level}"] if event.level is not None else [])),
-            "URL": address(event_url or event.link),
-            "DESCRIPTION": "\n".join(_description(event, date, kind, event_url)),
-        },
-    )
+    begins, _ = _extent(when, deadline=kind.deadline)
+    if date.repeats is None:
+        drawn = Drawn(component("VEVENT", _properties(uid, event, date, kind, event_url)), "", when.over)
+    else:
+        drawn = draw_series(date, lambda one: _properties(uid, event, one, kind, event_url))
     firm = when.precision >= Precision.DAY
     shown = zones.local(begins, when.zone).date() if isinstance(begins, datetime) else begins
     return Draft(
@@ -108,11 +100,11 @@ def draw(event: Event, date: EventDate, kind: Kind, *, event_url: str | None) ->
         event=event.id,
         kind=date.kind,
         occurrence=date.occurrence,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
+        digest=hashlib.sha256((drawn.text + drawn.timezone).encode()).hexdigest(),
         begins=when.starts.astimezone(UTC).isoformat() if when.starts else when.first.isoformat(),
-        over=when.over,
-        text=text,
-        timezone="",
+        over=drawn.over,
+        text=drawn.text,
+        timezone=drawn.timezone,
         level=event.level,
         provider=event.provider,
         categories=event.categories,
@@ -143,7 +135,7 @@ def stamp(draft: Draft, previous: Entry | None, now: datetime) -> Entry:
 
 def _stamped(draft: Draft, sequence: int, moment: datetime, left_at: datetime | None = None) -> Entry:
     stamped = {each.name: getattr(draft, each.name) for each in fields(draft)}
-    stamped["text"] = draft.text.replace(_BEGIN, _BEGIN + stamps(sequence, moment))
+    stamped["text"] = _BEGIN.sub(lambda begin: begin[0] + stamps(sequence, moment), draft.text)
     return Entry(**stamped, sequence=sequence, last_modified=moment, left_at=left_at)
 
 
@@ -151,6 +143,26 @@ def stamps(sequence: int, moment: datetime) -> str:
     """The lines by which calendar programs see that an entry changed; they follow the beginning of each component."""
     written = moment.strftime("%Y%m%dT%H%M%SZ")
     return f"DTSTAMP:{written}\r\nLAST-MODIFIED:{written}\r\nSEQUENCE:{sequence}\r\n"
+
+
+def _properties(uid: str, event: Event, date: EventDate, kind: Kind, event_url: str | None) -> Properties:
+    """What is written of one date, apart from the stamps; instants are in UTC."""
+    from reminders.feed.lines import Value, address
+
+    begins, ends = _extent(date.when, deadline=kind.deadline)
+    return {
+        "UID": uid,
+        "SUMMARY": _summary(event, date, kind),
+        "DTSTART": begins,
+        "DTEND": ends,
+        "STATUS": Value(_status(date)),
+        "TRANSP": Value("TRANSPARENT"),
+        "X-MICROSOFT-CDO-BUSYSTATUS": Value("FREE"),
+        "LOCATION": date.location,
+        "CATEGORIES": (*event.categories, *([f"Level {event.level}"] if event.level is not None else [])),
+        "URL": address(event_url or event.link),
+        "DESCRIPTION": "\n".join(_description(event, date, kind, event_url)),
+    }
 
 
 def _extent(when: When, *, deadline: bool) -> tuple[date, date] | tuple[datetime, datetime]:
@@ -190,7 +202,10 @@ def _description(event: Event, date: EventDate, kind: Kind, event_url: str | Non
         yield "This has been cancelled."
     elif date.status is Status.POSTPONED:
         yield "This has been postponed; a new date is not known yet."
-    yield f"{kind.label}: {wording.words(date.when)}"
+    said = wording.words(date.when)
+    if date.repeats and date.when.first:
+        said = f"{wording.repeated(date.repeats.rule, date.when.first)}; the first is on {said}"
+    yield f"{kind.label}: {said}"
     if date.note:
         yield date.note
     if date.inferred:

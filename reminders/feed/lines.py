@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 import idna
-from icalendar import Calendar, Component, Event, vCategory, vDate, vDatetime, vDuration, vText, vUri
+from icalendar import (
+    Calendar,
+    Component,
+    Event,
+    vCategory,
+    vDate,
+    vDatetime,
+    vDDDLists,
+    vDuration,
+    vRecur,
+    vText,
+    vUri,
+)
 from icalendar.parser import Contentline
 
 CRLF = "\r\n"
@@ -37,8 +50,23 @@ class Address(str):
     __slots__ = ()
 
 
-Given = str | Value | Address | date | datetime | timedelta | tuple[str, ...]
-"""What a property can be made of: text unless it says otherwise, days, UTC instants, durations, categories."""
+class Rule(str):
+    """A value that is a recurrence rule."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A time that clocks show (naive), in a zone that the calendar describes under the name `tzid`."""
+
+    clock: datetime
+    tzid: str
+
+
+Given = str | Value | Address | Rule | date | datetime | Local | timedelta | tuple["str | Local | date", ...]
+"""What a property can be made of: text unless it says otherwise, a rule, days, UTC instants, local times, durations,
+categories, or several days or times."""
 
 
 def component(name: str, properties: Mapping[str, Given | None]) -> str:
@@ -101,8 +129,25 @@ def _encoded(text: str) -> str:
 
 def _cleaned(value: Given | None) -> Given | None:
     if isinstance(value, tuple):
-        return tuple(dict.fromkeys(text for each in value if (text := clean(each))))
-    return clean(value) if isinstance(value, str) and not isinstance(value, Value | Address) else value
+        return tuple(dict.fromkeys(each for each in map(_cleaned_one, value) if each))
+    return clean(value) if isinstance(value, str) and not isinstance(value, Value | Address | Rule) else value
+
+
+def _cleaned_one(value: str | Local | date) -> str | Local | date:
+    return clean(value) if isinstance(value, str) else value
+
+
+def _several(values: tuple[str | Local | date, ...]) -> object:
+    times = [each for each in values if not isinstance(each, str)]
+    if not times:
+        return vCategory([each for each in values if isinstance(each, str)])
+    made = vDDDLists([each.clock if isinstance(each, Local) else each for each in times])
+    for each in times:
+        if isinstance(each, Local):
+            made.params["TZID"] = each.tzid
+        elif not isinstance(each, datetime):
+            made.params["VALUE"] = "DATE"
+    return made
 
 
 def _typed(key: str, value: Given) -> object:
@@ -112,8 +157,14 @@ def _typed(key: str, value: Given) -> object:
             if key == "SOURCE":
                 made.params["VALUE"] = "URI"
             return made
+        case Rule():
+            return vRecur.from_ical(value)
+        case Local():
+            clock = vDatetime(value.clock)
+            clock.params["TZID"] = value.tzid
+            return clock
         case tuple():
-            return vCategory(list(value))
+            return _several(value)
         case timedelta():
             duration = vDuration(value)
             if key == "REFRESH-INTERVAL":

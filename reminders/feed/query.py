@@ -21,8 +21,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from reminders.catalogue.events import Kind
-from reminders.feed.entry import Entry
+from reminders.catalogue.events import Event, Kind
 from reminders.feed.selection import Feed
 from reminders.feed.style import MOST_ALARMS, Cancelled, Shape, read_alarm, write_alarm
 from reminders.planning.subscribers import Selection
@@ -44,17 +43,16 @@ Known = Mapping[str, Mapping[str, str]]
 """What can be selected: by parameter, each value with its label."""
 
 
-def known(entries: Iterable[Entry], kinds: Mapping[str, Kind]) -> Known:
-    """What the entries can be selected by, those that left the feeds too: a selection outlives its last date."""
+def known(events: Iterable[Event], kinds: Mapping[str, Kind]) -> Known:
+    """What the events can be selected by, those without a date too: a selection may wait for its first one."""
     found: dict[str, dict[str, str]] = {name: {} for name in SELECTING}
-    for entry in entries:
-        if entry.level is not None:
-            found["level"][str(entry.level)] = f"Level {entry.level}"
-        if entry.provider:
-            found["provider"][entry.provider] = entry.provider
-        found["event"][entry.event] = entry.event
-        for category in entry.categories:
-            found["category"][category] = category
+    for event in events:
+        if event.level is not None:
+            found["level"][str(event.level)] = f"Level {event.level}"
+        if event.provider:
+            found["provider"][event.provider] = event.provider
+        found["event"][event.id] = event.id
+        found["category"].update((category, category) for category in event.categories)
     found["kind"] = {id: kind.label for id, kind in kinds.items()}
     return found
 

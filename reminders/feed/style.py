@@ -16,6 +16,7 @@ from uuid import UUID, uuid5
 
 from reminders.catalogue import zones
 from reminders.feed.entry import BLOCK, Entry, stamps
+from reminders.feed.timezone import zone_of
 
 MORNING = timedelta(hours=9)
 """From when on alarms about a whole day are counted: midnight would wake people."""
@@ -98,7 +99,7 @@ def restyled(entry: Entry, style: Style, restyle: Restyle) -> str:
 
 
 def _components(text: str) -> Iterator[str]:
-    for part in text.split("BEGIN:VEVENT\r\n")[1:]:
+    for part in re.split(r"(?m)^BEGIN:VEVENT\r\n", text)[1:]:
         yield part.removesuffix("END:VEVENT\r\n")
 
 
@@ -213,6 +214,6 @@ def _until_day(line: str, zone: str) -> str:
 
     def local(match: re.Match[str]) -> str:
         instant = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-        return f"UNTIL={zones.local(instant, zone or 'UTC'):%Y%m%d}"
+        return f"UNTIL={zones.local(instant, zone_of(zone) or 'UTC'):%Y%m%d}"
 
     return re.sub(r"UNTIL=(\d{8}T\d{6})Z", local, line)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from reminders.catalogue.series import find
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError
 from reminders.jobs.service import Book, Service, message_id_of
@@ -246,7 +247,9 @@ def _settle_refused(settle: Callable[..., Handled], service: Service, row: Row, 
 def compose_row(service: Service, claimed: Claimed, message_id: str, now: datetime) -> bytes:
     """The message of a claimed row, as the bytes that go over the wire."""
     notice, configuration = claimed.row.notice, claimed.book.configuration
-    dated = next(each for each in claimed.event.dates if each.date.key == (notice.date_kind, notice.occurrence))
+    dated = find(claimed.event, (notice.date_kind, notice.occurrence))
+    if dated is None:
+        raise ValueError(f"{notice.event} has no date {notice.date_kind} {notice.occurrence}")
     meant_at = max(notice.due_at, dated.known_at, claimed.subscriber.joined_at)
     letter = Letter(
         notice=notice,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reminders.catalogue.events import EventDate, PublishedDate, PublishedEvent
+from reminders.catalogue.series import find
 from reminders.jobs.service import Book, event_url, message_id_of, sender
 from reminders.mail import compose
 from reminders.mail.compose import Letter
-from reminders.planning import plan
 from reminders.planning.notices import Notice
 from reminders.planning.selections import lists
 from reminders.planning.simulate import simulate
@@ -50,7 +50,7 @@ def foretell(book: Book, nation: str, start: datetime, end: datetime) -> list[Fo
     found = []
     for notice in notices:
         event = published[notice.event]
-        dated = plan.find(event, (notice.date_kind, notice.occurrence))
+        dated = find(event, (notice.date_kind, notice.occurrence))
         if dated is not None:
             found.append(Foretold(notice, people[notice.subscriber], event, dated.date))
     return found

@@ -21,7 +21,7 @@ from reminders.catalogue.events import Catalogue, Kind
 from reminders.errors import BadInput, Problem
 from reminders.mail.envelope import ascii_domain
 from reminders.mail.letter import Letter, Service, values
-from reminders.mail.samples import INVENTED, letters, shape_of
+from reminders.mail.samples import INVENTED, letters, samples, shape_of
 from reminders.mail.templates import FOLDER, Templates, fetches
 
 __all__ = ["Letter", "Rendered", "Service", "Templates", "check", "compose", "render"]
@@ -113,7 +113,12 @@ def check(
             what = f"a title may not say {_SECURE}: NHSmail would lock the mail behind a web page"
             problems[Problem(f"event {event.id}", 0, 0, what)] = None
     seen: set[tuple[object, ...]] = set()
-    dates = ((event, date, kinds[date.kind]) for event in catalogue.events for date in event.dates)
+    dates = (
+        (event, date, kinds[each.kind])
+        for event in catalogue.events
+        for each in event.dates
+        for date in samples(each, every=every)
+    )
     for event, each, kind in (*INVENTED, *dates):
         shape = shape_of(event, each, kind)
         if shape in seen and not every:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
 from reminders.catalogue.dates import parse_when
 from reminders.catalogue.events import Event, EventDate, Kind, Source, Status
+from reminders.catalogue.series import occurrences
 from reminders.mail.letter import Letter, Service
 from reminders.planning.notices import Notice, NoticeKind
 from reminders.planning.subscribers import Subscriber
@@ -20,6 +22,8 @@ _FULL = EventDate(
     location="Newcastle",
     inferred="A reason",
 )
+SEVERAL = 60
+"""Of how many occurrences of a series the letters are tried when all are to be: every weekday, month and length."""
 INVENTED = (
     (
         Event(
@@ -43,6 +47,17 @@ INVENTED = (
     ),
 )
 """So that the templates are checked even while the catalogue is empty."""
+
+
+def samples(date: EventDate, *, every: bool) -> Iterator[EventDate]:
+    """Of a series those of its occurrences that are different, and the first that is not; a plain date as it is.
+
+    With `every`, the first few dozen, which show every weekday and month.
+    """
+    if date.repeats is None:
+        yield date
+    else:
+        yield from islice(occurrences(date), len(date.repeats.overrides) + (SEVERAL if every else 1))
 
 
 def shape_of(event: Event, date: EventDate, kind: Kind) -> tuple[object, ...]:

@@ -14,7 +14,13 @@ happens owes it, or records why not:
 - the person joined after the date was known and the rung due: ``before-joined``, unless the rule sends the latest;
 - it was due, of a date known, when the store began: ``before-epoch``;
 - its use ended meanwhile, because nothing ran: ``superseded`` by the next rung, or ``expired``;
-- it is late because the date moved, and a change notice tells this person so: ``superseded``.
+- it is late because the date moved, and a change notice tells this person so: ``superseded``;
+- it is late because several occurrences of a series are new to this person at once, it is not of the first of them, and
+  another rung of its own is to come: ``superseded``. Who hears of a weekly course gets one mail about it, not one for
+  each week of the month.
+
+Of a date that repeats each occurrence is a date. At an instant set for ever nobody is reminded of one: it would be
+that of all of them.
 
 **Change notices.** Who follows a date is told when it firms up. Who was told otherwise than what is now published, by
 the last mail about it, is owed a correction; a date that only became closer is not otherwise. To whom both are owed,
@@ -26,21 +32,34 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from datetime import date as Day
 
 from reminders.catalogue import zones
-from reminders.catalogue.changes import ChangeKind, Changes
+from reminders.catalogue.changes import Change, ChangeKind, Changes
 from reminders.catalogue.dates import When, narrows
 from reminders.catalogue.events import Event, EventDate, Kind, PublishedDate, PublishedEvent, Status, read_fact
+from reminders.catalogue.series import (
+    coming,
+    day_of,
+    find,
+    is_occurrence,
+    occurrence,
+    occurrences,
+    published_occurrences,
+    series_of,
+)
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.planning.rules import OnJoin, Rule, rules_about
 from reminders.planning.selections import followed_since, follows
-from reminders.planning.send import due_at
+from reminders.planning.send import due_at, reach
 from reminders.planning.subscribers import Subscriber
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """When a notice about a date that is not known loses its use."""
 AFTERWARDS = timedelta(days=7)
 """How long a rung that looks back on its date is of use."""
+AHEAD = 5
+"""Of how many occurrences of a series it is told what is to come."""
 OFF = (Status.CANCELLED, Status.WITHDRAWN)
 
 Addressee = tuple[int, str, str, str]
@@ -62,6 +81,8 @@ def rungs(event: Event, date: EventDate, kind: Kind, rules: tuple[Rule, ...], na
         return ()
     found = []
     for rule in rules_about(event, date.kind, rules):
+        if rule.send.day is not None and is_occurrence(date):
+            continue
         due = due_at(rule.send, date.when, nation) if date.when.precision >= rule.needs else None
         if due is not None and due < (useless := _useless_at(rule, due, date.when, kind)):
             found.append(Rung(rule, due, useless))
@@ -88,15 +109,34 @@ def due(
     joined = [each for each in people if any(since < at <= now for at in each.joined or (each.joined_at,))]
     notices: list[Notice] = []
     for published in sorted(events, key=lambda each: each.event.id):
-        for dated in published.dates:
+        caught_up: set[tuple[int, str, datetime]] = set()
+        for dated in within_reach(published, rules, max(since, epoch), now):
             ladder = _ladder(published.event, dated.date, rules, kinds, nation)
             if not ladder or ladder[0].due_at > now:
                 continue
             everybody = dated.known_at > since or any(since < rung.due_at <= now for rung in ladder)
             for person in people if everybody else joined:
                 followed = followed_since(person, published.event, dated.date.kind)
-                if followed is not None:
-                    notices += _ready(published.event, dated, ladder, person, followed, since, now, epoch, announced)
+                if followed is None:
+                    continue
+                there = max(dated.known_at, followed)
+                turn = (person.id, series_of(dated.date), there)
+                found = _ready(
+                    published.event,
+                    dated,
+                    ladder,
+                    person,
+                    followed,
+                    since,
+                    now,
+                    epoch,
+                    announced,
+                    waits=turn in caught_up,
+                )
+                for notice in found:
+                    notices.append(notice)
+                    if is_occurrence(dated.date) and not notice.dropped and notice.due_at < there:
+                        caught_up.add(turn)
     return notices
 
 
@@ -113,7 +153,8 @@ def next_due(
         rung.due_at
         for published in events
         for dated in published.dates
-        for rung in _ladder(published.event, dated.date, rules, kinds, nation)
+        for date in _next(published.event, dated.date, rules, after)
+        for rung in _ladder(published.event, date, rules, kinds, nation)
     )
     return min((instant for instant in instants if instant > after), default=None)
 
@@ -125,12 +166,15 @@ def announcements(
     kinds: Mapping[str, Kind],
     now: datetime,
 ) -> list[Notice]:
-    """What the followers of dates that firmed up are told. `events` are as published after the changes."""
+    """What the followers of dates that firmed up are told: of a series, the occurrence that is next.
+
+    `events` are as published after the changes.
+    """
     people = sorted(subscribers, key=lambda each: each.id)
     notices = []
     for change in changes.of(ChangeKind.DATE_FIRMED_UP):
-        before, published = change.before, events[change.event_id]
-        dated = find(published, change.date or ("", ""))
+        published = events[change.event_id]
+        dated, before = _announced(published, change, now)
         if before is None or dated is None or dated.date.kind not in kinds:
             continue
         until = _news_until(dated.date.when)
@@ -157,9 +201,13 @@ def corrections(
     not name any more has no words, and is passed over.
     """
     notices = []
+    found: dict[tuple[str, ...], PublishedDate | None] = {}
     for mail in sorted(told, key=_addressee):
-        published = events.get(mail.event)
-        dated = find(published, (mail.date_kind, mail.occurrence)) if published else None
+        key = (mail.event, mail.date_kind, mail.occurrence)
+        if key not in found:
+            published = events.get(mail.event)
+            found[key] = find(published, key[1:]) if published else None
+        dated = found[key]
         if dated is None or mail.subscriber in left or mail.date_kind not in kinds:
             continue
         if _agrees(mail.fact, dated.date):
@@ -222,19 +270,62 @@ def to_come(
     after: datetime,
     nation: str,
 ) -> list[tuple[EventDate, Rung]]:
-    """The rungs about an event's dates that are due for one person later than `after`, as things stand."""
+    """The rungs about an event's dates that are due for one person later than `after`, as things stand.
+
+    Of a series those of the next few occurrences.
+    """
     return [
         (date, rung)
-        for date in event.dates
-        if follows(person, event, date.kind)
+        for dated in event.dates
+        if follows(person, event, dated.kind)
+        for date in (coming(dated, _days(event, dated, rules, after, after)[0], AHEAD) if dated.repeats else (dated,))
         for rung in _ladder(event, date, rules, kinds, nation)
         if rung.due_at > after and _fits(rung.rule, person)
     ]
 
 
-def find(event: PublishedEvent, key: tuple[str, str]) -> PublishedDate | None:
-    """The event's date with this key."""
-    return next((dated for dated in event.dates if dated.date.key == key), None)
+def within_reach(
+    event: PublishedEvent, rules: tuple[Rule, ...], since: datetime, until: datetime
+) -> Iterator[PublishedDate]:
+    """The event's dates, and of its series all occurrences of which a rung can be ready after `since` until `until`."""
+    for dated in event.dates:
+        if dated.date.repeats is None and not dated.earlier:
+            yield dated
+        else:
+            found = published_occurrences(dated, *_days(event.event, dated.date, rules, since, until))
+            yield from sorted(found, key=lambda each: (each.date.when.begins or NEVER, each.date.occurrence))
+
+
+def _days(event: Event, date: EventDate, rules: tuple[Rule, ...], since: datetime, until: datetime) -> tuple[Day, Day]:
+    """The first and last day of occurrences that a rung between two instants can be about, or be of use for."""
+    reaches = {True: timedelta(days=2), False: timedelta(days=2)}  # no clock is further from UTC
+    for rule in rules_about(event, date.kind, rules):
+        reaches[rule.send.after] = max(reaches[rule.send.after], reach(rule.send))
+    return (since - reaches[True] - AFTERWARDS).date(), (until + reaches[False]).date()
+
+
+def _next(event: Event, date: EventDate, rules: tuple[Rule, ...], after: datetime) -> Iterator[EventDate]:
+    """The date; of a series the occurrences among which is the one whose rung is due first after an instant."""
+    if date.repeats is None:
+        yield date
+        return
+    first, last = _days(event, date, rules, after, after)
+    yield from occurrences(date, first, last)
+    yield from coming(date, last + timedelta(days=1), 1)
+
+
+def _announced(event: PublishedEvent, change: Change, now: datetime) -> tuple[PublishedDate | None, EventDate | None]:
+    """The date that a change firmed up, and what it was before; of a series the occurrence that is next."""
+    dated, before = find(event, change.date or ("", "")), change.before
+    after = change.after
+    if before is None or after is None or after.repeats is None:
+        return dated, before
+    today = zones.local(now, after.when.zone).date()
+    following = next((each for each in coming(after, today, AHEAD) if _news_until(each.when) > now), None)
+    dated = find(event, following.key) if following else None
+    if following is None or before.repeats is None:
+        return dated, before
+    return dated, occurrence(before, day_of(following))
 
 
 def _ladder(
@@ -254,8 +345,13 @@ def _ready(
     now: datetime,
     epoch: datetime,
     announced: Collection[Addressee],
+    *,
+    waits: bool,
 ) -> Iterator[Notice]:
-    """What becomes of the rungs that are ready for one person, who has followed the date since `followed`."""
+    """What becomes of the rungs that are ready for one person, who has followed the date since `followed`.
+
+    What is late of one that `waits`, as something was said of its series at the same time, gives way to what follows.
+    """
     chain = [rung for rung in ladder if _fits(rung.rule, person)]
     there = max(dated.known_at, followed)
     addressee = (person.id, event.id, *dated.date.key)
@@ -272,7 +368,7 @@ def _ready(
             reason = Reason.BEFORE_EPOCH
         elif expires <= now:
             reason = Reason.SUPERSEDED if expires < rung.useless_at else Reason.EXPIRED
-        elif rung.due_at < dated.known_at and addressee in announced:
+        elif (rung.due_at < dated.known_at and addressee in announced) or (waits and following and rung.due_at < there):
             reason = Reason.SUPERSEDED
         yield Notice(
             NoticeKind.REMINDER,

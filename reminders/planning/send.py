@@ -107,6 +107,14 @@ def due_at(send: Send, when: When, nation: str) -> datetime | None:
     return datetime.combine(day, send.at, ZoneInfo(when.zone)).astimezone(UTC)
 
 
+def reach(send: Send) -> timedelta:
+    """How far from a date it is sent at most, whatever the time of day, zone and bank holidays."""
+    if send.unit in EXACT:
+        return abs(send.steps) * EXACT[send.unit]
+    sizes = {Unit.WORKING_DAY: 2, Unit.WEEK: 7, Unit.MONTH: 31}  # two weeks hold at least seven working days
+    return timedelta(days=abs(send.steps) * sizes.get(send.unit, 1) + 7)
+
+
 EXAMPLES = "'4 weeks before at 09:00', '2 hours before', 'on the day at 08:00' or '2018-12-01T09:00'"
 PATTERN = (
     r"^(\d+ (working days?|days?|weeks?|months?) (before|after) at \d\d:\d\d|\d+ (hours?|minutes?) (before|after)"

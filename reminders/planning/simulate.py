@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from reminders.catalogue.events import Kind, PublishedEvent
 from reminders.planning.notices import Notice
-from reminders.planning.plan import due, rungs
+from reminders.planning.plan import due, rungs, within_reach
 from reminders.planning.rules import Rule
 from reminders.planning.subscribers import Subscriber
 
@@ -30,7 +30,7 @@ def simulate(
     people = list(subscribers)
     known = {each.event.id: each for each in events}
     steps = {start: set(known)}
-    for id, instant in _instants(known.values(), rules, kinds, nation):
+    for id, instant in _instants(known.values(), rules, kinds, nation, start, end):
         if start < instant <= end:
             steps.setdefault(instant, set()).add(id)
     for person in people:
@@ -47,11 +47,16 @@ def simulate(
 
 
 def _instants(
-    events: Iterable[PublishedEvent], rules: tuple[Rule, ...], kinds: Mapping[str, Kind], nation: str
+    events: Iterable[PublishedEvent],
+    rules: tuple[Rule, ...],
+    kinds: Mapping[str, Kind],
+    nation: str,
+    start: datetime,
+    end: datetime,
 ) -> Iterator[tuple[str, datetime]]:
     """When something can become ready, and of which event."""
     for published in events:
-        for dated in published.dates:
+        for dated in within_reach(published, rules, start, end):
             yield published.event.id, dated.known_at
             if kind := kinds.get(dated.date.kind):
                 for rung in rungs(published.event, dated.date, kind, rules, nation):

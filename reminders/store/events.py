@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from reminders.catalogue.events import Event, PublishedDate, PublishedEvent
+from reminders.catalogue.events import Event, EventDate, PublishedDate, PublishedEvent
 from reminders.catalogue.facts import pack, unpack
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
@@ -25,6 +25,8 @@ TURN = "catalogue"
 """Whoever publishes takes this turn, so that no revision is counted twice. `Store.writing` may take it first."""
 SNAPSHOT = "snapshot"
 """The state that names the files of the last good reading: their digest."""
+REPEATING = '"repeats":{'
+"""What the facts of an event hold of which a date repeats; within a text its quotes would be escaped."""
 
 PUBLICATION, PUBLISHED_AT = "publication", "published_at"
 """The states that count publications, and say when the last one was."""
@@ -32,6 +34,9 @@ _ENTRY = tuple(each.name for each in fields(Entry))
 
 _Stand = dict[tuple[str, str], tuple[str, int, datetime]]
 """(kind, occurrence) -> fact, revision, known_at."""
+_Key = tuple[str, str, str]
+_Past = dict[_Key, tuple[tuple[datetime, EventDate], ...]]
+"""(event, kind, occurrence) -> `PublishedDate.earlier`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +58,15 @@ def published(tx: Connection, *, since: int = -1) -> dict[str, PublishedEvent]:
         dates = dates.where(date.c.event.in_(select(event.c.id).where(event.c.publication > since)))
     for row in tx.execute(dates):
         stands[row.event][row.kind, row.occurrence] = (row.fact, row.revision, row.known_at)
-    return {row.id: _published(row, stands[row.id]) for row in tx.execute(events.order_by(event.c.id))}
+    rows = tx.execute(events.order_by(event.c.id)).all()
+    past = _earlier(tx) if rows else {}
+    return {row.id: _published(row, stands[row.id], past) for row in rows}
 
 
 def published_event(tx: Connection, id: str) -> PublishedEvent | None:
     """One event as the world last saw it."""
     row = tx.execute(select(tables.event).where(tables.event.c.id == id)).one_or_none()
-    return None if row is None else _published(row, _stand(tx, id))
+    return None if row is None else _published(row, _stand(tx, id), _earlier(tx, id))
 
 
 def publication(tx: Connection) -> int:
@@ -104,7 +111,7 @@ def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:
         if old.missing_since is not None:
             back = update(tables.event).where(tables.event.c.id == event.id)
             tx.execute(back.values(missing_since=None, publication=number))
-        return _published(old, _stand(tx, event.id), missing=False)
+        return _published(old, _stand(tx, event.id), _earlier(tx, event.id), missing=False)
     tx.execute(tables.revision.insert().values(event=event.id, revision=revision, at=now, facts=facts))
     stand = _stand(tx, event.id)
     rows = []
@@ -115,7 +122,7 @@ def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:
             names = ("event", "kind", "occurrence", "fact", "revision", "known_at")
             rows.append(dict(zip(names, (event.id, *date.key, *stand[date.key]), strict=True)))
     upsert(tx, tables.event_date, rows)
-    return PublishedEvent(event, revision, dates=_dates(event, stand))
+    return PublishedEvent(event, revision, dates=_dates(event, stand, _earlier(tx, event.id)))
 
 
 def mark_missing(tx: Connection, ids: Collection[str], now: datetime) -> None:
@@ -189,6 +196,25 @@ def forget_feeds(tx: Connection, names: Collection[str]) -> None:
     tx.execute(delete(tables.feed).where(tables.feed.c.name.in_(sorted(names))))
 
 
+def _earlier(tx: Connection, event: str | None = None) -> _Past:
+    """What dates that repeat, or once did, said before they said what they say now, and since when: oldest first.
+
+    By event, kind and occurrence; of all events, or of one.
+    """
+    table = tables.revision
+    repeating = select(table.c.event).where(table.c.facts.contains(REPEATING))
+    query = select(table).where(table.c.event.in_(repeating)).order_by(table.c.event, table.c.revision)
+    said: dict[_Key, list[tuple[datetime, EventDate]]] = defaultdict(list)
+    for row in tx.execute(query if event is None else query.where(table.c.event == event)):
+        for date in unpack(row.facts).dates:
+            past = said[(row.event, *date.key)]
+            if past and past[-1][1].fact == date.fact:
+                past[-1] = (past[-1][0], date)
+            else:
+                past.append((row.at, date))
+    return {key: tuple(past[:-1]) for key, past in said.items() if any(date.repeats for _, date in past)}
+
+
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
     facts = row._asdict()
     return Entry(**facts | {"categories": tuple(facts["categories"].split())})
@@ -200,11 +226,15 @@ def _stand(tx: Connection, event: str) -> _Stand:
     return {(row.kind, row.occurrence): (row.fact, row.revision, row.known_at) for row in rows}
 
 
-def _published(row: Row[tuple[object, ...]], stand: _Stand, *, missing: bool | None = None) -> PublishedEvent:
+def _published(
+    row: Row[tuple[object, ...]], stand: _Stand, past: _Past, *, missing: bool | None = None
+) -> PublishedEvent:
     event = unpack(row.facts)
     gone = row.missing_since is not None if missing is None else missing
-    return PublishedEvent(event, row.revision, gone, _dates(event, stand))
+    return PublishedEvent(event, row.revision, gone, _dates(event, stand, past))
 
 
-def _dates(event: Event, stand: _Stand) -> tuple[PublishedDate, ...]:
-    return tuple(PublishedDate(date, *stand[date.key][1:]) for date in event.dates)
+def _dates(event: Event, stand: _Stand, past: _Past) -> tuple[PublishedDate, ...]:
+    return tuple(
+        PublishedDate(date, *stand[date.key][1:], earlier=past.get((event.id, *date.key), ())) for date in event.dates
+    )

@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 
 from reminders.catalogue.changes import Change, ChangeKind, diff
 from reminders.catalogue.events import Amendment, Catalogue, Event, EventDate, Kind, PublishedEvent, Status
-from reminders.catalogue.wording import short, words
+from reminders.catalogue.wording import day_words, repeated, short, words
 from reminders.web.listing import NO_DATE, kind_of
 
 MOST = 50
@@ -190,15 +190,30 @@ def _date_news(
             yield _News(What.MOVED, f"No date any more ({label})", f"{name}: now {now}; was {then}.")
         else:
             yield _News(What.CHANGED, f"Now {short(date.when)} ({label})", f"{name}: now {now}; was {then}.")
+    if date.repeats != was.repeats and date.status not in _OFF:
+        yield _News(What.CHANGED, f"Other days ({label})", f"{name}: {_days(date)}; before: {_days(was)}.")
     for each, new, old in (("place", date.location, was.location), ("note", date.note, was.note)):
         if new != old:
             yield _News(What.CHANGED, f"New details ({label})", _detail(f"{name}: {each}", new, old))
 
 
+def _days(date: EventDate) -> str:
+    """On which days a date is, in words."""
+    if date.repeats is None or date.when.first is None:
+        return "once"
+    said = [repeated(date.repeats.rule, date.when.first)]
+    said += [f"not on {day_words(day)}" for day in date.repeats.excepted]
+    for each in date.repeats.overrides:
+        now = f"instead on {words(each.when)}" if each.when else each.status.value
+        said.append(f"{day_words(each.on)} {now}")
+    return ", ".join(said)
+
+
 def _stand(date: EventDate, kinds: Mapping[str, Kind]) -> str:
     """A date as a sentence, with its status where that is not as planned."""
     status = "" if date.status is Status.PLANNED else f", {date.status}"
-    return f"{_name(date, kinds)}: {words(date.when)}{status}."
+    days = f", {_days(date)}" if date.repeats else ""
+    return f"{_name(date, kinds)}: {words(date.when)}{days}{status}."
 
 
 def _detail(name: str, now: str, then: str) -> str:

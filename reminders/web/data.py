@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from reminders.catalogue.events import Event, Kind, PublishedDate, PublishedEvent, Source, Status
-from reminders.catalogue.wording import words
+from reminders.catalogue.events import Event, Kind, PublishedDate, PublishedEvent, Repeats, Source, Status
+from reminders.catalogue.wording import repeated, words
 from reminders.web.listing import kind_of
 from reminders.web.reading import Shelf
 
@@ -41,6 +41,34 @@ class SourceData(_Data):
     """The day on which somebody last looked."""
     quote: str
     """The page's own words, or ""."""
+
+
+class OverrideData(_Data):
+    """What is different about one occurrence of a date that repeats."""
+
+    on: Day
+    """The local day on which it was to be."""
+    when: str | None
+    """When it is instead, as EDTF; null if it stays."""
+    status: Status
+    """Its own status; if that of the series is worse, that holds."""
+    note: str
+    """What else there is to know about it, or "" for that of the series."""
+    location: str
+    """Where it is, or "" for that of the series."""
+
+
+class RepeatsData(_Data):
+    """How a date repeats."""
+
+    rule: str
+    """The rule as in RFC 5545, but UNTIL is a local day."""
+    words: str
+    """The rule in British English."""
+    excepted: list[Day]
+    """Local days of the rule on which it does not take place."""
+    changes: list[OverrideData]
+    """What is different on other days of the rule."""
 
 
 class DateData(_Data):
@@ -76,12 +104,14 @@ class DateData(_Data):
     """Where it is, or ""."""
     inferred: str
     """Why the date follows from the source although the source does not state it; "" when it does."""
+    repeats: RepeatsData | None
+    """How it repeats, `when` being the first; null for a date that does not."""
     words: str
     """`when` in British English."""
     revision: int
-    """Counts the changes of `when`, `zone` and `status` from 1."""
+    """Counts the changes of `when`, `zone`, `status` and `repeats` from 1."""
     changed_at: datetime
-    """Since when, in UTC, these three are as they are."""
+    """Since when, in UTC, these are as they are."""
 
 
 class EventData(_Data):
@@ -221,10 +251,26 @@ def _date(published: PublishedDate, kind: Kind) -> DateData:
         note=date.note,
         location=date.location,
         inferred=date.inferred,
+        repeats=None if date.repeats is None or when.first is None else _repeats(date.repeats, when.first),
         words=words(when),
         revision=published.revision,
         changed_at=_second(published.known_at),
     )
+
+
+def _repeats(repeats: Repeats, first: Day) -> RepeatsData:
+    changes = [
+        OverrideData(
+            on=each.on,
+            when=each.when.edtf if each.when else None,
+            status=each.status,
+            note=each.note,
+            location=each.location,
+        )
+        for each in repeats.overrides
+    ]
+    said = repeated(repeats.rule, first)
+    return RepeatsData(rule=repeats.rule.text, words=said, excepted=list(repeats.excepted), changes=changes)
 
 
 _PRECISIONS: tuple[Precision, ...] = ("none", "year", "season", "month", "day", "instant")

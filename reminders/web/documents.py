@@ -47,7 +47,11 @@ class Document:
         shelf = (await self.site.shown()).shelf
         if shelf is not self._of:
             self._earlier = _newest(self._earlier | self._made)
-            self._of, self._known, self._made = shelf, _known(shelf), {}
+            self._of, self._known, self._made = (
+                shelf,
+                query.known((each.event for each in shelf.published.values()), shelf.kinds),
+                {},
+            )
         chosen = self._chosen(asked) if asked and self.narrows else self._whole
         made = self._made
         if chosen.name not in made:
@@ -92,18 +96,6 @@ def routes(site: Site, *, name: str, contact: str) -> list[Route]:
         Route(data.PATH, Document(site, data.PATH, events, narrows=True)),
         Route(data.SCHEMA_PATH, Document(site, data.SCHEMA_PATH, lambda *_: schema)),
     ]
-
-
-def _known(shelf: Shelf) -> query.Known:
-    """What the events can be chosen by; unlike feeds, the document holds those without a date too."""
-    events = [each.event for each in shelf.published.values()]
-    return {
-        "level": {str(event.level): f"Level {event.level}" for event in events if event.level is not None},
-        "category": {category: category for event in events for category in event.categories},
-        "kind": {id: kind.label for id, kind in shelf.kinds.items()},
-        "provider": {event.provider: event.provider for event in events if event.provider},
-        "event": {event.id: event.id for event in events},
-    }
 
 
 def _newest(made: dict[str, Ready]) -> dict[str, Ready]:

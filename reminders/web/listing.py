@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date as Day
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from reminders.catalogue import wording, zones
 from reminders.catalogue.dates import Precision
 from reminders.catalogue.events import Event, EventDate, Kind, PublishedDate, PublishedEvent, Status
+from reminders.catalogue.series import coming, find, occurrences
 from reminders.catalogue.spellings import MONTHS
 from reminders.planning.selections import matches
 from reminders.planning.subscribers import Selection
@@ -18,6 +19,8 @@ from reminders.planning.subscribers import Selection
 NO_DATE = "No date given"
 NEVER_CONFIRMED = "day never announced"
 """What is said of a month, season or year that went by."""
+FEW, WEEKS, YEAR = 5, timedelta(weeks=6), timedelta(days=366)
+"""So many occurrences of a series are listed of those to come and of those gone by, if such a time holds them."""
 UNKNOWN = ("open", "tba", "")
 """In which order dates are listed that are none; "" is an event without any."""
 
@@ -27,7 +30,8 @@ class Line:
     """One date as a page shows it. `kind` and `date` are None for an event of which no date is given at all.
 
     `words` say when, with a capital. `changed` is the local day it was last changed, None when it is as first
-    announced. `begins` and `over` are UTC instants, None while the date is not known.
+    announced. `begins` and `over` are UTC instants, None while the date is not known. `repeats` says of an occurrence
+    how its series repeats, with a capital ("" of any other date).
     """
 
     event: Event
@@ -37,6 +41,7 @@ class Line:
     changed: Day | None = None
     begins: datetime | None = None
     over: datetime | None = None
+    repeats: str = ""
 
     @property
     def status(self) -> Status:
@@ -113,20 +118,26 @@ def arrange(
 
 
 def lines_of(published: PublishedEvent, kinds: Mapping[str, Kind], now: datetime) -> list[Line]:
-    """The dates of one event as lines in order; one line without a date when it has none."""
+    """The dates of one event as lines in order; one line without a date when it has none.
+
+    Of a date that repeats, the next few occurrences and the last few.
+    """
     event = published.event
     if not event.dates:
         return [Line(event, None, None, NO_DATE)]
-    stands = {each.date.key: each for each in published.dates}
+    dates = list(_shown(published, now))
+    if not dates:
+        return [Line(event, None, None, NO_DATE)]
     lines = []
-    for each in event.dates:
+    for stand, repeats in dates:
+        each = stand.date
         kind, when = kind_of(each.kind, kinds), each.when
-        changed = _changed(stands.get(each.key), when.zone)
+        changed = _changed(stand, when.zone)
         words = wording.words(when)
         words = words[:1].upper() + words[1:]
         if when.over is not None and when.over <= now:
             words = words.replace(wording.UNCONFIRMED, NEVER_CONFIRMED)
-        lines.append(Line(event, kind, each, words, changed, when.begins, when.over))
+        lines.append(Line(event, kind, each, words, changed, when.begins, when.over, repeats))
     return sorted(lines, key=lambda line: (line.over is None, line.order))
 
 
@@ -148,8 +159,40 @@ def time_left(line: Line, now: datetime) -> str:
     return f"{days // 7} weeks left" if days % 7 == 0 and days > 7 else f"{days} days left"
 
 
-def _changed(stand: PublishedDate | None, zone: str) -> Day | None:
-    return zones.local(stand.known_at, zone).date() if stand is not None and stand.revision > 1 else None
+def _shown(published: PublishedEvent, now: datetime) -> Iterator[tuple[PublishedDate, str]]:
+    """The dates to list, each with how its series repeats."""
+    for dated in published.dates:
+        date = dated.date
+        if date.repeats is None or date.when.first is None:
+            yield dated, ""
+            continue
+        said = wording.repeated(date.repeats.rule, date.when.first)
+        for each in (*_last(date, now), *_next(date, now)):
+            if (stand := find(published, each.key)) is not None:
+                yield stand, said[:1].upper() + said[1:]
+
+
+def _next(series: EventDate, now: datetime) -> list[EventDate]:
+    """The next few occurrences, none of them more than a year ahead unless it is the very next."""
+    today = zones.local(now, series.when.zone).date()
+    found = [each for each in coming(series, today, FEW + 2) if each.when.over and each.when.over > now]
+    return [each for each in found[:FEW] if each is found[0] or (each.when.first or today) <= today + YEAR]
+
+
+def _last(series: EventDate, now: datetime) -> list[EventDate]:
+    """The last few occurrences that are over, those of the last weeks or year if there are any."""
+    today = zones.local(now, series.when.zone).date()
+    found: list[EventDate] = []
+    for since in (today - WEEKS, today - YEAR, None):
+        past = (each for each in occurrences(series, since, today) if each.when.over and each.when.over <= now)
+        found = sorted(past, key=lambda each: each.when.begins or now)[-FEW:]
+        if len(found) == FEW or (found and since == today - YEAR):
+            break
+    return found
+
+
+def _changed(stand: PublishedDate, zone: str) -> Day | None:
+    return zones.local(stand.known_at, zone).date() if stand.revision > 1 else None
 
 
 def _groups(lines: Iterable[Line]) -> tuple[Group, ...]:

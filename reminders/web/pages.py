@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import jinja2
 from starlette.exceptions import HTTPException
@@ -19,9 +19,10 @@ from reminders.catalogue.events import Kind, PublishedEvent, Status
 from reminders.catalogue.spellings import MONTHS
 from reminders.clock import Clock
 from reminders.planning.subscribers import Selection
-from reminders.web.listing import Listing, arrange, lines_of, time_left
+from reminders.web import guides, offers, once, qr
+from reminders.web.listing import Line, Listing, arrange, lines_of, time_left
 from reminders.web.ready import answer
-from reminders.web.site import Site
+from reminders.web.site import Shown, Site
 
 Choice = tuple[str, str]
 """A value of a filter, and its label."""
@@ -84,28 +85,46 @@ class Pages:
         return await self._list(request, "past.html.j2")
 
     async def event(self, request: Request) -> Response:
-        """One event with all that is known of it."""
+        """One event with all that is known of it, and ways to put it into a calendar."""
         shown = await self.site.shown()
         published = shown.shelf.published.get(request.path_params["id"])
         if published is None:
             raise HTTPException(404)
         now = self.clock.now()
         lines = lines_of(published, shown.shelf.kinds, now)
+        page = f"All dates, and whether they have changed: {self._root(request)}/events/{published.event.id}"
         return self.render(
             "event.html.j2",
             request,
             event=published.event,
             lines=lines,
             now=now,
-            calendar=bool(shown.by_event.get(published.event.id)),
+            offer=offers.of_event(published.event.id, shown),
+            copies=[(line, ways) for line in lines if (ways := _copies(line, shown, page, now))],
         )
 
     async def calendars(self, request: Request) -> Response:
-        """The feeds, and how to subscribe to them in the usual programs."""
+        """The feeds; or, with a query that names one calendar, how to subscribe to it in the usual programs."""
         shown = await self.site.shown()
-        root = self.site.public_url or f"{request.url.scheme}://{request.url.netloc}"
-        feeds = [(feed, links(f"{root}/feeds/{feed.name}.ics", feed.title)) for feed in shown.shelf.feeds]
-        return self.render("calendars.html.j2", request, feeds=feeds)
+        root = self._root(request)
+        asked = [each for each in request.query_params.multi_items() if each[0] in offers.ASKED and each[1]]
+        if not asked:
+            return self.render("calendars.html.j2", request, root=root, offers=offers.declared(shown))
+        offer = offers.find(asked, shown)
+        if offer is None:
+            raise HTTPException(404)
+        address = root + offer.path
+        return self.render(
+            "calendar.html.j2",
+            request,
+            offer=offer,
+            address=address,
+            webcal=guides.webcal(address),
+            guides=guides.guides(address, offer.feed),
+            options=offers.options(offer),
+            promises=guides.promises(offer.feed),
+            code=qr.drawn(root + offer.page),
+        )
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Whatever cannot be answered otherwise; says nothing of what was asked for."""
@@ -127,8 +146,18 @@ class Pages:
         now = self.clock.now()
         listing: Listing = arrange(shelf.published, shelf.kinds, _selection(chosen), now)
         return self.render(
-            template, request, listing=listing, choices=choices, chosen=chosen, feeds=shelf.feeds, now=now
+            template,
+            request,
+            listing=listing,
+            choices=choices,
+            chosen=chosen,
+            offers=offers.like(list(chosen.items()), shown),
+            now=now,
         )
+
+    def _root(self, request: Request) -> str:
+        """Where the site is seen from outside, without a slash at its end."""
+        return self.site.public_url or f"{request.url.scheme}://{request.url.netloc}"
 
 
 class EventCalendar:
@@ -144,20 +173,14 @@ class EventCalendar:
         await answer(ready, scope, send)
 
 
-def links(address: str, title: str) -> dict[str, str]:
-    """Where to click to subscribe to the feed at `address` (http or https), by program.
-
-    ``webcal:`` serves Apple's programs and most others; Google documents only its settings page, where the address is
-    to be pasted; Outlook's links are undocumented but in wide use.
-    """
-    where = f"url={quote(address, safe='')}&name={quote(title, safe='')}"
-    return {
-        "address": address,
-        "webcal": "webcal" + address[address.index("://") :],
-        "google": "https://calendar.google.com/calendar/r/settings/addbyurl",
-        "outlook": f"https://outlook.live.com/calendar/0/addfromweb?{where}",
-        "office": f"https://outlook.office.com/calendar/0/addfromweb?{where}",
-    }
+def _copies(line: Line, shown: Shown, details: str, now: datetime) -> Mapping[str, str]:
+    """Where to put one date into a calendar once, by program."""
+    if line.date is None or line.over is None or line.over <= now:
+        return {}
+    for entry in shown.by_event.get(line.event.id, ()):
+        if (entry.kind, entry.occurrence) == line.date.key:
+            return once.links(entry, details)
+    return {}
 
 
 def _choices(published: Iterable[PublishedEvent], kinds: Mapping[str, Kind]) -> dict[str, list[Choice]]:

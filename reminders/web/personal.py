@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from urllib.parse import parse_qs
+from typing import NamedTuple
+from urllib.parse import parse_qs, parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,10 +17,14 @@ from starlette.responses import RedirectResponse, Response
 
 from reminders.catalogue import zones
 from reminders.clock import Clock
+from reminders.feed import query
 from reminders.feed.lines import clean
 from reminders.feed.personal import ALL, MINE, MOST, PersonalFeed, TooMany
+from reminders.feed.selection import Feed
 from reminders.planning.subscribers import Subscriber
-from reminders.web.pages import Pages, links
+from reminders.web import guides, qr
+from reminders.web.guides import Guide
+from reminders.web.pages import Pages
 from reminders.web.people import PRIVATE, read_body
 from reminders.web.reading import Reader
 from reminders.web.site import Site
@@ -33,6 +38,16 @@ ALARMS = (
     ("alarms=1w,1d", "A week and a day before"),
 )
 """What can be chosen, as it is added to an address."""
+
+
+class Made(NamedTuple):
+    """A calendar that was made just now: what its owner calls it, its address, and how to subscribe to it."""
+
+    label: str
+    address: str
+    webcal: str
+    guides: tuple[Guide, ...]
+    code: str
 
 
 class OwnCalendars:
@@ -62,14 +77,18 @@ class OwnCalendars:
         made, fault = None, ""
         if asked.get("do") == "make":
             label = clean(asked.get("label", ""))[:LONGEST].replace("\n", " ") or UNNAMED
+            shows = await self._shows(asked)
             try:
-                secret = await asyncio.to_thread(self.reader.issue, person.id, label, await self._shows(asked))
+                secret = await asyncio.to_thread(self.reader.issue, person.id, label, shows)
             except TooMany:
                 fault = f"You have {MOST} calendars here, which is the most: take one back first."
             else:
                 self.site.ask_anew()
                 root = self.site.public_url or f"{request.url.scheme}://{request.url.netloc}"
-                made = (label, links(f"{root}/my/{secret}/{MINE}.ics", label))
+                address = f"{root}/my/{secret}/{MINE}.ics"
+                opened = guides.webcal(address)
+                # This answer cannot be opened again, so its code is the address itself, as iPhones subscribe to it.
+                made = Made(label, address, opened, guides.guides(address, await self._feed(shows)), qr.draw(opened))
         return await self._render(request, person, made, fault)
 
     async def _shows(self, asked: dict[str, str]) -> str:
@@ -79,9 +98,14 @@ class OwnCalendars:
         added = asked.get("alarms", "")
         return f"{name}?{added}" if added and added in dict(ALARMS) else name
 
-    async def _render(
-        self, request: Request, person: Subscriber, made: tuple[str, dict[str, str]] | None, fault: str
-    ) -> Response:
+    async def _feed(self, shows: str) -> Feed:
+        """The feed that is shown, as far as guides tell of it."""
+        shown = await self.site.shown()
+        name, _, added = shows.partition("?")
+        base = next((feed for feed in shown.shelf.feeds if feed.name == name), shown.narrowed([]))
+        return query.narrow(base, parse_qsl(added), shown.known)
+
+    async def _render(self, request: Request, person: Subscriber, made: Made | None, fault: str) -> Response:
         shown = await self.site.shown()
         titles = {MINE: "What you get mails about", ALL: "Every date"}
         titles |= {feed.name: feed.title for feed in shown.shelf.feeds}

@@ -127,7 +127,7 @@ class Shown:
     @cached_property
     def known(self) -> query.Known:
         """What feeds can be narrowed by."""
-        return query.known(self.shelf.entries.values(), self.shelf.kinds)
+        return query.known((each.event for each in self.shelf.published.values()), self.shelf.kinds)
 
     def narrowed(self, asked: Sequence[tuple[str, str]]) -> Feed:
         """The feed of what a page shows with these parameters."""

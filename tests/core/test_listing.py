@@ -10,6 +10,7 @@ from reminders.catalogue.events import Event, EventDate, Kind, PublishedDate, Pu
 from reminders.planning.subscribers import Selection
 from reminders.web.listing import Group, Listing, arrange, lines_of, time_left
 from tests.builders import EPOCH, KINDS, date, event, published, utc
+from tests.series import override, series
 
 
 def listing(*events: Event, selection: Selection = Selection(), now: str = "2018-11-23T09:00") -> Listing:
@@ -180,3 +181,45 @@ def test_a_deadline_says_how_much_time_is_left(now: str, said: str) -> None:
 def test_nothing_but_a_deadline_that_stands_counts_days(each: EventDate) -> None:
     (line,) = lines_of(published(event("x", each)), KINDS, EPOCH)
     assert time_left(line, EPOCH) == ""
+
+
+def shown(found: Iterable[Group]) -> list[str]:
+    return [line.words for group in found for line in group.lines]
+
+
+def test_of_a_series_the_next_few_and_the_last_few_are_listed_and_the_event_says_how_it_repeats() -> None:
+    weekly = event(
+        "e", series("2018-01-01", "FREQ=WEEKLY", override("2018-12-03", "2018-12-04"), excepted=("2018-12-10",))
+    )
+    found = listing(weekly)
+    assert shown(found.coming) == [
+        "Monday 26 November 2018",
+        "Tuesday 4 December 2018",
+        "Monday 17 December 2018",
+        "Monday 24 December 2018",
+        "Monday 31 December 2018",
+    ]
+    assert shown(found.past)[0] == "Monday 19 November 2018"
+    assert len(shown(found.past)) == 5
+    assert {line.repeats for line in lines_of(published(weekly), KINDS, EPOCH)} == {"Every week on Monday"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "coming", "past"),
+    [
+        ("FREQ=YEARLY;INTERVAL=4", ["Saturday 29 February 2020"], ["Monday 29 February 2016"]),
+        ("FREQ=DAILY;COUNT=2", [], ["Tuesday 1 March 2016", "Monday 29 February 2016"]),
+    ],
+)
+def test_a_rare_series_lists_its_next_and_one_that_ended_its_last(
+    rule: str, coming: list[str], past: list[str]
+) -> None:
+    found = listing(event("e", series("2016-02-29", rule)))
+    assert (shown(found.coming), shown(found.past)) == (coming, past)
+
+
+def test_a_change_of_one_occurrence_is_dated_on_its_line_alone() -> None:
+    moved = series("2018-11-26", "FREQ=WEEKLY;COUNT=3", override("2018-12-03", "2018-12-04"))
+    plain = series("2018-11-26", "FREQ=WEEKLY;COUNT=3")
+    by = PublishedEvent(event("e", moved), 2, dates=(PublishedDate(moved, 2, EPOCH, ((utc("2018-11-01"), plain),)),))
+    assert [line.changed is not None for line in lines_of(by, KINDS, EPOCH)] == [False, True, False]

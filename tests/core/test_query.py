@@ -33,7 +33,7 @@ def entries() -> list[Entry]:
 
 
 ENTRIES = entries()
-KNOWN = query.known(ENTRIES, KINDS)
+KNOWN = query.known(EVENTS, KINDS)
 
 
 def narrowed(asked: str, base: Feed = BASE) -> Feed:

@@ -2,85 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
 
-from reminders.mail import compose
-from reminders.mail.samples import letters
-from tests.builders import date, event, utc
-from tests.edges.browser import chromium
-from tests.edges.site import CHECKOUT, PUBLIC, TOKEN, Memory, kinds, seed, visit
+from tests.edges.browser import PAGES, SUBSCRIBE, opened
+from tests.edges.site import TOKEN, Memory, visit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 Scheme = Literal["light", "dark"]
-EVENT = "/events/leadership-fellows-2019"
-STATUSES = "/events/statuses"
-PAGES = ["/", "/past", "/calendars", EVENT, STATUSES, f"/unsubscribe/{TOKEN}", "/letters/", "letter", "/nothing"]
 EVERY_PAGE = pytest.mark.parametrize("path", PAGES)
-LONG = "Pneumonoultramicroscopicsilicovolcanoconiosis" * 4
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mail as it is really composed, in a folder such as the demo writes to."""
-    folder = tmp_path_factory.mktemp("outbox")
-    sender = compose.Service(
-        name="Deadline reminders",
-        public_url=PUBLIC,
-        mail_from="reminders@example.org",
-        mail_from_name="Deadline reminders",
-        reply_to="",
-        list_domain="example.org",
-        contact="help@example.org",
-    )
-    sources = {path.name: path.read_text() for path in (CHECKOUT / "templates" / "mail").glob("*.j2")}
-    oriel = next(each for each in seed() if each.id == "leadership-fellows-2019")
-    letter = next(letters(oriel, oriel.dates[0], kinds()[oriel.dates[0].kind], sender))
-    (folder / "2018-11-23-0900-mail.eml").write_bytes(compose.compose(compose.Templates(sources), letter))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(outbox: Path) -> Iterator[str]:
-    """Where a site with something on every page listens: the seed catalogue, a past date, every status, a long word."""
-    statuses = ("cancelled", "postponed", "withdrawn", "planned")
-    made = [
-        event("statuses", *(date("2019-05-07", status=each, occurrence=each, note=LONG) for each in statuses)),
-        event("past", date("2018-11-01"), title=LONG, link="https://example.org/", description=LONG, level=3),
-        event("withdrawn", date("2019-05-07"), title="Withdrawn"),
-    ]
-    memory = Memory([*seed(), *made])
-    with visit(memory, now=utc("2018-11-23T09:00"), public_url="", letters=outbox) as client:
-        yield str(client.base_url).rstrip("/")
-
-
-@contextmanager
-def opened(browser: Browser, address: str, path: str, *, width: int = 1280, **options: Any) -> Iterator[Page]:
-    """A page in a window of its own."""
-    if path == "letter":
-        with opened(browser, address, "/letters/") as listed:
-            path = str(listed.locator("main a").first.get_attribute("href"))
-    context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    page = context.new_page()
-    page.goto(address + path)
-    try:
-        yield page
-    finally:
-        context.close()
 
 
 @EVERY_PAGE
@@ -115,12 +51,13 @@ TOO_WIDE = """width => [...document.querySelectorAll("body *")]
     .map(each => each.outerHTML.slice(0, 100))"""
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("path", [*PAGES, "/events/past"])
-def test_nothing_has_to_be_scrolled_sideways(browser: Browser, address: str, path: str, width: int) -> None:
-    with opened(browser, address, path, width=width) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(TOO_WIDE, width) == []
+def test_nothing_has_to_be_scrolled_sideways(browser: Browser, address: str, path: str) -> None:
+    with opened(browser, address, path) as page:
+        for width in (1280, 390, 320):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(TOO_WIDE, width) == []
 
 
 OUTLINE = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map(each => +each.tagName[1])"""
@@ -159,7 +96,7 @@ def test_every_control_says_what_it_is(browser: Browser, address: str, path: str
 
 
 CONTROLS = """() => [
-    ...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, [tabindex='0'], iframe")
+    ...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary, [tabindex='0'], iframe")
 ].map((each, place) => { each.dataset.place = place; return place; })"""
 FOCUSED = """() => {
     const at = document.activeElement, style = getComputedStyle(at), box = at.getBoundingClientRect();
@@ -206,6 +143,69 @@ def test_the_list_is_narrowed_by_keyboard_alone(browser: Browser, address: str) 
         page.get_by_role("button", name="Show").press("Enter")
         page.wait_for_url("**/?level=4*")
         assert page.locator("main h3").all_inner_texts() == ["Elizabeth Garrett Anderson Programme"]
+
+
+def test_a_click_on_an_address_selects_all_of_it_and_so_does_the_tab_key(browser: Browser, address: str) -> None:
+    whole = f"{address}/feeds/leadership.ics"
+    for options in ({}, {"has_touch": True}, {"java_script_enabled": False}):
+        with opened(browser, address, SUBSCRIBE, **options) as page:
+            text = page.locator(".address__text")
+            text.tap() if "has_touch" in options else text.click()
+            assert page.evaluate("getSelection().toString()") == whole
+    with opened(browser, address, SUBSCRIBE) as page:
+        page.keyboard.press("Tab")
+        while page.evaluate("document.activeElement.id") != "address":
+            page.keyboard.press("Tab")
+        assert page.evaluate("getSelection().toString()") == whole
+        assert page.evaluate("getComputedStyle(document.activeElement).opacity") == "1"
+
+
+def test_a_guide_unfolds_by_keyboard_without_javascript(browser: Browser, address: str) -> None:
+    with opened(browser, address, SUBSCRIBE, java_script_enabled=False) as page:
+        page.reload()
+        assert not page.get_by_text("Paste the address under “URL").is_visible()
+        page.locator("#google summary").press("Enter")
+        assert page.get_by_text("Paste the address under “URL").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_camera_reads_the_code_and_comes_to_this_page(browser: Browser, address: str, scheme: Scheme) -> None:
+    import zxingcpp
+    from PIL import Image
+
+    with opened(browser, address, SUBSCRIBE, color_scheme=scheme) as page:
+        # The whole page, as a camera sees it: the code must stand out from a dark page around it.
+        (read,) = zxingcpp.read_barcodes(Image.open(BytesIO(page.screenshot(full_page=True))))
+        assert read.text == address + SUBSCRIBE
+        page.goto(read.text)
+        assert page.get_by_role("heading", level=1).inner_text() == "Subscribe to Leadership learning"
+        assert page.get_by_role("img", name="QR code").is_visible()
+
+
+SMALL = """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary, code")]
+    .filter(each => each.offsetParent && !each.closest(".nhsuk-skip-link"))
+    .filter(each => !(getComputedStyle(each).display === "inline"  // part of a sentence
+        && [...each.parentElement.childNodes].some(node => node.nodeType === 3 && node.data.trim())))
+    .map(each => [each, (each.closest(".date--link") ?? each).getBoundingClientRect()])
+    .filter(([each, box]) => box.height < 44 || box.width < 44)
+    .map(([each, box]) => `${box.width}x${box.height} ${each.outerHTML.slice(0, 100)}`)"""
+
+
+@EVERY_PAGE
+def test_whatever_is_to_be_tapped_is_large_enough_for_a_thumb(browser: Browser, address: str, path: str) -> None:
+    with opened(browser, address, path) as page:
+        for width in (1280, 360):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(SMALL) == []
+
+
+def test_a_whole_card_of_the_list_leads_to_its_event(browser: Browser, address: str) -> None:
+    with opened(browser, address, "/", width=360) as page:
+        card = page.locator(".date--link").first
+        box = card.bounding_box()
+        assert box is not None
+        card.click(position={"x": box["width"] - 20, "y": box["height"] - 10})
+        page.wait_for_url("**/events/*")
 
 
 CONTRAST = r"""() => {

@@ -18,7 +18,9 @@ from reminders.catalogue.events import Event, Source
 from tests.builders import date, event, published, utc
 from tests.edges.site import PUBLIC, TOKEN, Memory, seed, visit
 
-PAGES = ["/", "/past", "/calendars", f"/unsubscribe/{TOKEN}", "/nothing", *(f"/events/{each.id}" for each in seed())]
+SUBSCRIBE = "/calendars?feed=leadership"
+PAGES = ["/", "/past", "/calendars", SUBSCRIBE, f"/unsubscribe/{TOKEN}", "/nothing"]
+PAGES += [f"/events/{each.id}" for each in seed()]
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +215,7 @@ def hostile() -> Event:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/events/hostile", f"/?category={HOSTILE}", "/past"])
+@pytest.mark.parametrize("path", ["/", "/events/hostile", "/calendars?event=hostile", f"/?category={HOSTILE}", "/past"])
 def test_hostile_text_is_shown_and_does_nothing(path: str) -> None:
     with visit(Memory([hostile()]), now=utc("2020-01-01" if path == "/past" else "2018-11-23")) as client:
         answer = client.get(path)
@@ -225,8 +227,9 @@ def test_hostile_text_is_shown_and_does_nothing(path: str) -> None:
 
 def test_hostile_names_of_the_site_do_nothing() -> None:
     with visit(Memory(), public_url="", contact=f"{HOSTILE}@example.org") as client:
-        page = Page(client.get("/calendars", headers={"Host": '"><script>alert(1)</script>'}).text)
-        assert "script" not in page.tags
+        for path in ("/calendars", SUBSCRIBE, "/events/tanzania-visit-2019"):
+            page = Page(client.get(path, headers={"Host": '"><script>alert(1)</script>'}).text)
+            assert "script" not in page.tags
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -278,7 +281,7 @@ def test_what_is_not_there_is_a_page_that_leads_on(site: httpx2.Client, path: st
     answer = site.get(path)
     assert answer.status_code == 404
     assert "Page not found" in answer.text
-    assert '<a href="/">See all dates</a>' in answer.text
+    assert '<a class="alone" href="/">See all dates</a>' in answer.text
 
 
 def test_a_page_that_cannot_be_used_so_says_how(site: httpx2.Client) -> None:
@@ -290,7 +293,7 @@ def test_a_page_that_cannot_be_used_so_says_how(site: httpx2.Client) -> None:
 def test_robots_may_read_feeds_but_not_follow_unsubscribe_links(site: httpx2.Client) -> None:
     answer = site.get("/robots.txt")
     assert answer.headers["Content-Type"].startswith("text/plain")
-    assert answer.text == "User-agent: *\nDisallow: /unsubscribe/\n"
+    assert answer.text == "User-agent: *\nDisallow: /unsubscribe/\nDisallow: /you/\n"
 
 
 @pytest.mark.parametrize(
@@ -316,23 +319,156 @@ def test_health_is_bad_when_nobody_can_tell() -> None:
         assert "disk" not in answer.text
 
 
-def test_the_calendars_page_gives_every_feed_its_address(site: httpx2.Client) -> None:
+def test_the_calendars_page_gives_every_feed_its_address_and_leads_on(site: httpx2.Client) -> None:
     page = read(site, "/calendars")
     for name in ("leadership", "deadlines", "courses"):
         assert ("value", f"{PUBLIC}/feeds/{name}.ics") in page.attributes
-        assert f"webcal://dates.example.org/feeds/{name}.ics" in page.followed
-        assert f"/calendars#{name}" in read(site, "/").followed
+        assert f"/calendars?feed={name}" in page.followed
+        assert f"/calendars?feed={name}" in read(site, "/").followed
         assert ("id", name) in page.attributes
+
+
+def test_a_subscribe_page_has_the_address_to_copy_and_a_way_for_every_program(site: httpx2.Client) -> None:
+    page = read(site, "/calendars?feed=deadlines")
+    address = f"{PUBLIC}/feeds/deadlines.ics"
+    assert ("value", address) in page.attributes
+    assert address in page.words
+    assert "webcal://dates.example.org/feeds/deadlines.ics" in page.followed
+    assert "https://calendar.google.com/calendar/r/settings/addbyurl" in page.followed
+    outlook = (
+        "calendar/0/addfromweb?url=https%3A%2F%2Fdates.example.org%2Ffeeds%2Fdeadlines.ics&name=Leadership%20deadlines"
+    )
+    assert f"https://outlook.live.com/{outlook}" in page.followed
+    assert f"https://outlook.office.com/{outlook}" in page.followed
+    assert page.tags.count("details") == 9  # eight programs, and how to show it otherwise
+    assert "may not reach Google Calendar in time; the reminder mails do" in page.text
+    assert "svg" in page.tags
+    assert site.get(address.removeprefix(PUBLIC)).status_code == 200
+
+
+def test_an_event_has_a_subscribe_page_of_its_own(site: httpx2.Client) -> None:
+    event_page = read(site, "/events/leadership-fellows-2019")
+    assert "/calendars?event=leadership-fellows-2019" in event_page.followed
+    page = read(site, "/calendars?event=leadership-fellows-2019")
+    assert ("value", f"{PUBLIC}/events/leadership-fellows-2019.ics") in page.attributes
+    assert "Leadership and Management Fellows, August 2019" in page.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["feed=nothing", "event=nothing", "level=9", "level=2&kind=nothing", "level=two"],
+)
+def test_a_calendar_that_is_not_there_has_no_subscribe_page(site: httpx2.Client, query: str) -> None:
+    assert site.get(f"/calendars?{query}").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["feed=", "event=", "level=&kind=&category=", "utm_source=mail"])
+def test_a_question_for_nothing_is_answered_with_all_calendars(site: httpx2.Client, query: str) -> None:
+    assert site.get(f"/calendars?{query}").text == site.get("/calendars").text
+
+
+@pytest.mark.parametrize(
+    ("asked", "address", "title"),
+    [
+        ("level=2", "/feeds/all.ics?level=2", "Deadline reminders: Level 2"),
+        (
+            "kind=applications-close&level=",
+            "/feeds/all.ics?kind=applications-close",
+            "Deadline reminders: Applications close",
+        ),
+        ("level=2&kind=course", "/feeds/all.ics?kind=course&level=2", "Deadline reminders: Level 2, Course"),
+        ("level=2&level=3", "/feeds/all.ics?level=2&level=3", "Deadline reminders: Level 2, Level 3"),
+        ("feed=all", "/feeds/all.ics", "Deadline reminders"),
+        ("feed=courses&alarms=1d,2h", "/feeds/courses.ics?alarms=1d,2h", "Leadership courses"),
+        ("alarms=1d", "/feeds/all.ics?alarms=1d", "Deadline reminders"),
+    ],
+)
+def test_any_selection_has_a_subscribe_page(site: httpx2.Client, asked: str, address: str, title: str) -> None:
+    page = read(site, f"/calendars?{asked}")
+    assert ("value", PUBLIC + address) in page.attributes
+    assert f"Subscribe to {title}" in page.text
+    assert f"webcal://dates.example.org{address}" in page.followed
+    calendar = site.get(address)
+    assert f"X-WR-CALNAME:{title}".replace(",", "\\,") in calendar.text.splitlines()
+
+
+def test_a_narrowed_list_leads_to_the_calendar_of_exactly_what_it_shows(site: httpx2.Client) -> None:
+    page = read(site, "/?level=2&kind=course")
+    assert "/calendars?kind=course&level=2" in page.followed
+    assert 'type="text/calendar"' in site.get("/?level=2").text
+    assert "/feeds/all.ics?level=2" in read(site, "/?level=2").fetched
+    listed, feed = site.get("/?level=2&kind=course").text, site.get("/feeds/all.ics?kind=course&level=2").text
+    titles = {html.unescape(each) for each in re.findall(r'date__title"><a[^>]+>([^<]+)', listed)}
+    assert {each.removeprefix("SUMMARY:Course: ") for each in feed.splitlines() if "SUMMARY" in each} == titles
+    assert "Subscribe to exactly" not in site.get("/").text
+
+
+@pytest.mark.parametrize("query", ["level=4", "event=mary-seacole-programme"])
+def test_what_has_no_date_yet_can_be_subscribed_to_and_waits_for_one(site: httpx2.Client, query: str) -> None:
+    assert f"{PUBLIC}/feeds/all.ics?{query}" in site.get(f"/calendars?{query}").text
+    assert "No dates announced yet" in site.get(f"/feeds/all.ics?{query}").text
+
+
+def test_a_list_leads_to_the_calendar_of_exactly_that_list(site: httpx2.Client) -> None:
+    assert "/calendars?level=4" in site.get("/?level=4").text
+
+
+def test_how_a_calendar_shows_its_dates_can_be_chosen(site: httpx2.Client) -> None:
+    page = site.get("/calendars?level=2&shape=all-day&alarms=3d").text
+    assert '<option value="all-day" selected>' in page
+    assert '<option value="3d" selected>3 days before</option>' in page
+    assert '<input type="hidden" name="level" value="2">' in page
+    assert "A deadline takes its whole day" in page
+    assert "It has alarms, 3 days before." in page
+    chosen = site.get("/calendars?level=2&alarms=none&shape=block&cancelled=keep-confirmed&tentative=no").text
+    assert f"{PUBLIC}/feeds/all.ics?cancelled=keep-confirmed&amp;level=2&amp;tentative=no" in chosen
+    assert "Google takes it out of sight" not in chosen
+    assert "is left out until its day is known" in chosen
+    assert 'name="tentative"' not in site.get("/calendars?feed=deadlines").text
+    assert "Show it otherwise" not in site.get("/calendars?event=tanzania-visit-2019").text
+
+
+def test_pages_tell_programs_which_calendars_show_the_same(site: httpx2.Client) -> None:
+    def told(path: str) -> list[str]:
+        text = site.get(path).text
+        return re.findall(r'<link rel="alternate" type="text/calendar" title="[^"]+" href="([^"]+)">', text)
+
+    feeds = ["/feeds/leadership.ics", "/feeds/deadlines.ics", "/feeds/courses.ics"]
+    assert told("/") == feeds
+    assert told(SUBSCRIBE) == feeds[:1]
+    assert told("/events/tanzania-visit-2019") == ["/events/tanzania-visit-2019.ics"]
+    assert told("/past") == []
+    for path in [*feeds, "/events/tanzania-visit-2019.ics"]:
+        assert site.get(path).headers["Content-Type"] == "text/calendar; charset=utf-8"
+
+
+def test_an_event_page_offers_each_firm_date_to_be_taken_once() -> None:
+    dates = [
+        date("2018-12-14T10:00", "applications-close"),
+        date("2019-02-12"),
+        date("2019-02-13", status="cancelled", occurrence="off"),
+        date("2018-11-01", occurrence="past"),
+        date("2019-08", "post-starts"),
+    ]
+    with visit(Memory([event("fellows", *dates)])) as client:
+        page = read(client, "/events/fellows")
+    given = [link for link in page.followed if link.startswith("https://calendar.google.com/")]
+    assert [re.search(r"dates=([^&]+)", link)[1] for link in given] == [  # type: ignore[index]  # it fails without
+        "20181214T093000Z%2F20181214T100000Z",
+        "20190212%2F20190213",
+    ]
+    assert all("https%3A%2F%2Fdates.example.org%2Fevents%2Ffellows" in link for link in given)
+    assert len([link for link in page.followed if "/deeplink/compose?" in link]) == 4
 
 
 def test_links_lead_below_the_path_of_the_public_address() -> None:
     with visit(Memory(), public_url="https://example.org/dates/") as client:
-        for path in ("/", "/calendars", "/events/tanzania-visit-2019", "/nothing"):
+        for path in ("/", "/calendars", SUBSCRIBE, "/events/tanzania-visit-2019", "/nothing"):
             page = read(client, path)
             inner = [each for each in page.fetched + page.followed if each.startswith("/")]
             assert inner
             assert [each for each in inner if not each.startswith("/dates/")] == []
-        assert ("value", "https://example.org/dates/feeds/courses.ics") in read(client, "/calendars").attributes
+        assert ("value", "https://example.org/dates/feeds/leadership.ics") in read(client, SUBSCRIBE).attributes
 
 
 @pytest.mark.parametrize(
@@ -352,7 +488,7 @@ def test_nobody_is_called_to_apply_for_what_is_closed_off_or_over(now: str, stat
         page = client.get("/events/fellows").text
     assert ("Read more or apply at" in page) == called
     assert "https://www.example.org/x" in page
-    assert ("Take this into your calendar" in page) == (status == "planned" and now < "2019-09")
+    assert ("Into your calendar" in page) == (status == "planned" and now < "2019-09")
 
 
 def test_open_says_when_somebody_looked() -> None:

@@ -212,7 +212,7 @@ def test_the_files_of_the_manual_for_staff_are_read_together() -> None:
     files = {said.split()[1]: body.encode() for said, body in blocks if " " in said}
     assert sorted(files) == ["audiences.yaml", "feeds.yaml", "level-2.csv", "rules.yaml"]
     events = {f"events/{number}.yaml": body.encode() for number, (said, body) in enumerate(blocks) if said == "yaml"}
-    assert len(events) == 2
+    assert len(events) == 3
     found = read_configuration(files | events, "Europe/London")
     assert [len(each.members) for each in found.audiences] == [2, 2]
     assert len(found.rules) == 5
@@ -259,6 +259,8 @@ def test_the_page_of_the_data_explains_every_key_as_the_schema_does() -> None:
         ("events[].", "EventData"),
         ("events[].source.", "SourceData"),
         ("events[].dates[].", "DateData"),
+        ("events[].dates[].repeats.", "RepeatsData"),
+        ("events[].dates[].repeats.changes[].", "OverrideData"),
     ):
         properties = (whole["$defs"][name] if name else whole)["properties"]
         described |= {f"{prefix}{key}": each.get("description") for key, each in properties.items()}

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from reminders.catalogue import zones
 from reminders.feed.lint.content import Line, read_parameters, shown
 from reminders.feed.lint.values import Parameters
+from reminders.feed.timezone import zone_of
 
 
 class Moment(NamedTuple):
@@ -42,12 +43,16 @@ def to_utc(clock: datetime, zone: str) -> datetime:
     """A naive local time as a naive time in UTC. The first and last days that can be written stay as they are."""
     if zone in ("", "UTC") or not 1 < clock.year < 9999:
         return clock
-    return clock.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
+    return clock.replace(tzinfo=ZoneInfo(zone_of(zone))).astimezone(UTC).replace(tzinfo=None)
 
 
 def from_utc(clock: datetime, zone: str) -> datetime:
     """The reverse of `to_utc`."""
-    return clock if zone in ("", "UTC") or not 1 < clock.year < 9999 else zones.local(clock.replace(tzinfo=UTC), zone)
+    return (
+        clock
+        if zone in ("", "UTC") or not 1 < clock.year < 9999
+        else zones.local(clock.replace(tzinfo=UTC), zone_of(zone))
+    )
 
 
 def moved(clock: datetime, by: timedelta) -> datetime:
@@ -86,9 +91,9 @@ def _moment(value: str, declared: str, zone: str | None) -> Moment | str:
         return Moment(clock, "UTC" if utc else "", day)
     if zone is None:
         return Moment(clock, "", day)
-    if not zones.known(zone):
+    if not zones.known(zone_of(zone)):
         return f"TZID={shown(zone)} is no time zone; write {zones.nearest(zone)}"
-    if 1 < clock.year < 9999 and not zones.instants(clock, zone):
+    if 1 < clock.year < 9999 and not zones.instants(clock, zone_of(zone)):
         return f"{shown(value)} does not exist in {zone}: clocks go forward over it"
     return Moment(clock, zone, day)
 
@@ -202,4 +207,4 @@ def read_offset(value: str) -> timedelta | None:
 
 def zone(value: str, parameters: Parameters) -> str | None:
     """The name of a time zone."""
-    return None if zones.known(value) else f"{shown(value)} is no time zone; write {zones.nearest(value)}"
+    return None if zones.known(zone_of(value)) else f"{shown(value)} is no time zone; write {zones.nearest(value)}"

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from reminders.feed.lint import recurrence
 from reminders.feed.lint.content import Component, Fault, read_parameters
 from reminders.feed.lint.times import Moment, moment, moved, read_offset
+from reminders.feed.timezone import zone_of
 
 YEARS = 10
 """For how long after the first date that uses it a zone must be right, and at least until the last one."""
@@ -63,10 +64,12 @@ def clock_fault(zone: Component, name: str, used: Iterable[datetime]) -> Fault |
     if not within:
         return None
     first = min(within)
-    last = max(*within, first + timedelta(days=366 * YEARS))
+    # Of a rule the zone no longer follows only what is used must be right.
+    ahead = timedelta(days=366 * YEARS) if zone_of(name) == name else timedelta()
+    last = max(*within, first + ahead)
     parts = [each for each in zone.inside if each.name in ("STANDARD", "DAYLIGHT")]
     said = sorted(change for each in parts for change in _said(each, last))
-    true = list(_true(ZoneInfo(name), first, last))
+    true = list(_true(ZoneInfo(zone_of(name)), first, last))
     starts, real_starts = [begins for begins, _ in said], [begins for begins, _ in true]
     turns = sorted({begins for begins in (*starts, *real_starts) if first < begins <= last})
     for instant in (first, *(each for turn in turns for each in (turn - _SECOND, turn))):
