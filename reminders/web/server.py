@@ -70,6 +70,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._taken = 0
         self.scope["extensions"] = self._extensions
 
     def send_whole(self, scope: Scope, head: bytes, body: bytes) -> bool:

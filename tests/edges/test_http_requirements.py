@@ -203,6 +203,6 @@ def test_h10_nothing_is_redirected_from_here(site: httpx2.Client, path: str) -> 
 
 
 def test_h11_the_address_with_https_is_shown_before_webcal(site: httpx2.Client) -> None:
-    page = site.get("/calendars").text
+    page = site.get("/calendars?feed=leadership").text
     assert 0 < page.index("https://dates.example.org/feeds/") < page.index("webcal://dates.example.org/feeds/")
     assert "webcals:" not in "".join(each.read_text() for each in TEMPLATES.glob("*.j2"))

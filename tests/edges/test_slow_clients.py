@@ -97,6 +97,23 @@ def test_a_second_request_has_as_long_as_the_first(hasty: httpx2.Client) -> None
             time.sleep(0.6)  # longer than a request may take: between two of them there is more time
 
 
+def test_a_long_body_counts_nothing_towards_the_next_head(site: httpx2.Client) -> None:
+    long = f"PUT {FEED} HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n".encode()
+    with connected(site) as client:
+        client.sendall(long)
+        for status, more in ((405, bytes(200_000)), (200, b"")):
+            answer = HTTPResponse(client)
+            answer.begin()
+            assert answer.status == status
+            answer.read()
+            if more:
+                client.sendall(more)
+                time.sleep(0.2)
+                client.sendall(HALF)
+                time.sleep(0.2)
+                client.sendall(b"\r\n")
+
+
 @pytest.mark.parametrize("line", [b"X-Long: " + b"x" * 1000 + b"\r\n", b"x" * 1000], ids=["many fields", "one field"])
 def test_a_head_without_end_is_refused(site: httpx2.Client, line: bytes) -> None:
     sent = 0
