@@ -20,6 +20,7 @@ from reminders.web import data
 from reminders.web.changes import Changelog
 from reminders.web.reading import Shelf
 from tests.builders import CLOSING, EPOCH, KINDS, date, event, published
+from tests.series import override, series
 
 PUBLIC = "https://dates.example.org"
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "events.schema.json"
@@ -131,6 +132,7 @@ def test_an_event_is_told_with_all_its_facts() -> None:
                         "note": "n",
                         "location": "Durham",
                         "inferred": "said by phone",
+                        "repeats": None,
                         "words": "Friday 14 December 2018, 10:00 UK time",
                         "revision": 1,
                         "changed_at": "2018-11-23T09:00:00Z",
@@ -256,3 +258,17 @@ def test_the_schema_in_the_documents_is_the_one_that_is_served() -> None:
     """A running service writes it: `curl …/events.schema.json > docs/events.schema.json`."""
     assert SCHEMA_FILE.read_bytes() == data.schema()
     jsonschema.Draft202012Validator.check_schema(json.loads(data.schema()))
+
+
+def test_a_date_that_repeats_says_how() -> None:
+    weekly = series(
+        "2019-03-04", "FREQ=WEEKLY;UNTIL=2019-05-31", override("2019-03-11", "2019-03-12"), excepted=("2019-04-22",)
+    )
+    (told,) = document(replace(FULL, dates=(weekly,)))["events"][0]["dates"]
+    assert told["when"] == "2019-03-04"
+    assert told["repeats"] == {
+        "rule": "FREQ=WEEKLY;UNTIL=20190531",
+        "words": "every week on Monday, until 31 May 2019",
+        "excepted": ["2019-04-22"],
+        "changes": [{"on": "2019-03-11", "when": "2019-03-12", "status": "planned", "note": "", "location": ""}],
+    }

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 from dateutil.rrule import rrulestr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reminders.catalogue.dates import DateError
@@ -95,6 +95,7 @@ def test_what_is_no_rule_says_what_to_write(written: str, message: str) -> None:
     assert str(refused.value).startswith(message)
 
 
+@settings(deadline=None)
 @given(rules(), first_days)
 def test_a_rule_means_the_days_that_dateutil_reads_from_its_text(text: str, start: date) -> None:
     rule, first = begun(text, start)
@@ -104,6 +105,7 @@ def test_a_rule_means_the_days_that_dateutil_reads_from_its_text(text: str, star
     assert [day for day in islice(days(rule, first), 60) if day < end.date()] == expected
 
 
+@settings(deadline=None)
 @given(rules(), first_days, st.integers(-40, 9000))
 def test_a_series_taken_up_late_is_the_same(text: str, start: date, later: int) -> None:
     rule, first = begun(text, start)

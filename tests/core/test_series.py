@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reminders.catalogue import zones
@@ -134,6 +134,7 @@ def test_the_next_few_are_in_the_order_in_which_they_are() -> None:
     assert [each.occurrence for each in found] == ["@2019-04-29", "@2019-03-18", "@2019-03-11"]
 
 
+@settings(deadline=None)
 @given(st.booleans().flatmap(lambda timed: series_of(timed=timed)))
 def test_every_occurrence_is_found_by_its_day_and_reads_back_from_its_fact(drawn: EventDate) -> None:
     for each in islice(occurrences(drawn), 20):
@@ -141,6 +142,7 @@ def test_every_occurrence_is_found_by_its_day_and_reads_back_from_its_fact(drawn
         assert read_fact(each.fact) == (each.when, each.status)
 
 
+@settings(deadline=None)
 @given(st.booleans().flatmap(lambda timed: series_of(timed=timed)))
 def test_a_series_is_stored_as_text_and_comes_back(drawn: EventDate) -> None:
     held = event("e", drawn)
@@ -148,6 +150,7 @@ def test_a_series_is_stored_as_text_and_comes_back(drawn: EventDate) -> None:
     assert pack(unpack(pack(held))) == pack(held)
 
 
+@settings(deadline=None)
 @given(series_of(timed=True))
 def test_clocks_show_the_hour_of_the_first_unless_they_skip_it(drawn: EventDate) -> None:
     assert drawn.repeats is not None and drawn.when.starts is not None

@@ -11,6 +11,7 @@ import pytest
 from reminders.catalogue.events import Amendment, Event, EventDate, Source, Status
 from reminders.web.changes import MOST, Entry, tell
 from tests.builders import CLOSING, EPOCH, KINDS, date, event
+from tests.series import override, series
 
 LATER = EPOCH + timedelta(days=1)
 SPAN = (EPOCH, LATER)
@@ -225,3 +226,19 @@ def test_the_whole_has_an_id_by_the_instant_the_store_began() -> None:
     known = tell([], KINDS, SPAN)
     assert known.id == tell(moves(3), KINDS, (EPOCH, EPOCH)).id
     assert len({known.id, tell([], KINDS, (LATER, LATER)).id, tell([], KINDS, None).id}) == 3
+
+
+def test_a_series_tells_on_which_days_it_is_and_was() -> None:
+    weekly = series("2019-02-12", "FREQ=WEEKLY")
+    shorter = series(
+        "2019-02-12", "FREQ=WEEKLY;COUNT=3", override("2019-02-19", "2019-02-20"), excepted=("2019-02-26",)
+    )
+    assert of_dates(date("2019-02-12"), weekly) == (
+        "changed",
+        "Other days (course)",
+        ["Course: every week on Tuesday; before: once."],
+    )
+    assert of_dates(weekly, shorter)[2] == [
+        "Course: every week on Tuesday, 3 times, not on 26 February 2019, 19 February 2019 instead on Wednesday 20 "
+        "February 2019; before: every week on Tuesday."
+    ]
