@@ -26,6 +26,7 @@ from reminders.jobs.service import Service, data_folder
 from reminders.planning.subscribers import Subscriber
 from reminders.settings import Settings
 from reminders.store import events, feeds, history, people, state
+from reminders.store.declared import declared
 from reminders.store.engine import TROUBLE, open_store
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
@@ -53,9 +54,7 @@ class StoreReader:
     def shelf(self, before: Shelf | None = None) -> Shelf:
         since = before.publication if before else -1
         with self.service.store.reading() as tx:
-            book = self.service.book(tx)
-            kinds = book.configuration.kinds if book else {}
-            audiences = book.configuration.audiences if book else ()
+            told = declared(tx)
             published = events.published(tx, since=since)
             entries = events.entries(tx, since=since)
             checked = state.get(tx, CHECKED)
@@ -63,16 +62,16 @@ class StoreReader:
                 published = _joined(before.published, published)
                 entries = _joined(before.entries, entries)
             mine = feeds.live(tx)
-            owners = people.subscribers(tx, audiences) if mine else {}
+            owners = people.subscribers(tx, told.audiences) if mine else {}
             return Shelf(
                 publication=events.publication(tx),
                 published_at=events.published_at(tx),
                 published=published,
                 entries=entries,
                 stamps=events.feed_stamps(tx),
-                kinds=kinds,
-                feeds=book.configuration.feeds if book else (),
-                changes=_changes(tx, kinds, before),
+                kinds=told.kinds,
+                feeds=told.feeds,
+                changes=_changes(tx, told.kinds, before),
                 checked=date.fromisoformat(str(checked)) if checked else self.clock.now().date(),
                 personal={
                     hash: Personal(each.id, each.shows, owners[each.subscriber].follows)

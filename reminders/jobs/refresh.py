@@ -24,6 +24,7 @@ from reminders.jobs.service import Book, Service, check_letters, read_book
 from reminders.planning import plan
 from reminders.planning.guard import guard as guard_people
 from reminders.store import events, outbox, people, state
+from reminders.store.declared import Declared, declare
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -118,6 +119,8 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         events.save_snapshot(tx, snapshot.files)
         state.put(tx, events.SNAPSHOT, snapshot.digest)
         state.put(tx, LOOK, _look(service))
+        follows = {each.id: each.follows for each in audiences}
+        declare(tx, Declared(book.configuration.kinds, book.configuration.feeds, follows))
         events.forget_feeds(tx, lost)
         state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
@@ -31,6 +32,8 @@ REPEATING = '"repeats":{'
 PUBLICATION, PUBLISHED_AT = "publication", "published_at"
 """The states that count publications, and say when the last one was."""
 _ENTRY = tuple(each.name for each in fields(Entry))
+_CATEGORIES = _ENTRY.index("categories")
+_STAMPED = tuple(each.name for each in fields(Entry) if each.kw_only)
 
 _Stand = dict[tuple[str, str], tuple[str, int, datetime]]
 """(kind, occurrence) -> fact, revision, known_at."""
@@ -167,7 +170,8 @@ def entries(tx: Connection, *, since: int = -1) -> dict[str, Entry]:
     query = select(*(table.c[name] for name in _ENTRY))
     if since >= 0:
         query = query.where(table.c.publication > since)
-    return {row.uid: _entry(row) for row in tx.execute(query.order_by(table.c.uid))}
+    found = [_entry(row) for row in tx.execute(query)]
+    return {each.uid: each for each in sorted(found, key=lambda each: each.uid)}
 
 
 def save_entries(tx: Connection, entries: Iterable[Entry]) -> None:
@@ -216,8 +220,10 @@ def _earlier(tx: Connection, event: str | None = None) -> _Past:
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
-    facts = row._asdict()
-    return Entry(**facts | {"categories": tuple(facts["categories"].split())})
+    values: list[Any] = list(row)
+    values[_CATEGORIES] = tuple(values[_CATEGORIES].split())
+    draft, stamped = values[: -len(_STAMPED)], values[-len(_STAMPED) :]
+    return Entry(*draft, **dict(zip(_STAMPED, stamped, strict=True)))
 
 
 def _stand(tx: Connection, event: str) -> _Stand:

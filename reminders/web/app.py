@@ -72,6 +72,7 @@ def create(
         yield
         writing.cancel()
         await fetches.write()
+        await site.kept_all()
 
     async def health(_: Request) -> Response:
         try:

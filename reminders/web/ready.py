@@ -22,6 +22,9 @@ _ASKED = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since"))
 _USUAL = frozenset((b"gzip", b"gzip, deflate", b"gzip, deflate, br", b"gzip, deflate, br, zstd", b"br, gzip"))
 """What calendar programs and browsers say that take gzip."""
 
+LARGE = 1_000_000
+"""Bytes from which on a body is packed in a third of the time rather than a tenth smaller."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Form:
@@ -97,7 +100,9 @@ def prepare(
         found = unchanged + _encode([*shown, *more, ("content-length", str(len(data)))])
         return _Form(data, tag.encode(), _Head.of(200, found), _Head.of(304, unchanged))
 
-    packed = gzip.compress(body, 6, mtime=0)  # the time of packing must not show in the bytes
+    packed = gzip.compress(
+        body, 6 if len(body) < LARGE else 1, mtime=0
+    )  # the time of packing must not show in the bytes
     return Ready(
         plain=form(body, f'"{name}"'),
         packed=form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]),

@@ -203,6 +203,7 @@ class Site:
         self._shown: Shown | None = None
         self._asked = float("-inf")
         self._looking: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._failing = False
 
     async def start(self) -> None:
@@ -210,7 +211,17 @@ class Site:
 
         Raises what the store raises if nothing was kept: rather no server than one that has nothing to serve.
         """
-        self._shown = await asyncio.to_thread(self._first)
+        try:
+            self._shown = await asyncio.to_thread(self._look)
+        except Exception:
+            shelf = await asyncio.to_thread(self.kept.load) if self.kept else None
+            if shelf is None:
+                raise
+            LOG.exception("what is published cannot be read; serving what was served before")
+            self._failing = True
+            self._shown = await asyncio.to_thread(Shown, shelf, self.public_url, self.name)
+        else:
+            self._keep(self._shown)
 
     async def shown(self) -> Shown:
         """What to serve now; older content rather than none or a long wait."""
@@ -231,7 +242,13 @@ class Site:
         """Let the next request see what was changed just now."""
         self._asked = float("-inf")
 
+    async def kept_all(self) -> None:
+        """Wait until what is shown is in the file."""
+        if self._keeping is not None:
+            await self._keeping
+
     async def _look_again(self) -> None:
+        before = self._shown
         try:
             self._shown = await asyncio.to_thread(self._look)
             self._failing = False
@@ -239,36 +256,32 @@ class Site:
             if not self._failing:  # it is asked every second: one long fault, one line
                 LOG.exception("what is published cannot be read; serving what was served before")
             self._failing = True
-
-    def _first(self) -> Shown:
-        kept = self.kept.load() if self.kept else None
-        try:
-            if kept is not None and self.reader.edition() != kept.edition:
-                kept = None
-            return Shown(kept or self._read(None), self.public_url, self.name)
-        except Exception:
-            if kept is None and self.kept is not None:
-                kept = self.kept.load()
-            if kept is None:
-                raise
-            LOG.exception("what is published cannot be read; serving what was served before")
-            self._failing = True
-            return Shown(kept, self.public_url, self.name)
+        else:
+            if self._shown is not before:
+                self._keep(self._shown)
 
     def _look(self) -> Shown:
-        if self._shown is not None and self._shown.shelf.edition == self.reader.edition():
-            return self._shown
         before = self._shown
-        return Shown(self._read(before.shelf if before else None), self.public_url, self.name, before)
+        if before is not None and before.shelf.edition == self.reader.edition():
+            return before
+        shelf = self.reader.shelf(before.shelf if before else None)
+        return Shown(shelf, self.public_url, self.name, before)
 
-    def _read(self, before: Shelf | None) -> Shelf:
-        shelf = self.reader.shelf(before)
-        if self.kept is not None:
+    def _keep(self, shown: Shown) -> None:
+        """Write it to the file, after all that was shown before, while it is being served already."""
+        kept, earlier = self.kept, self._keeping
+        if kept is None:
+            return
+
+        async def write() -> None:
+            if earlier is not None:
+                await earlier
             try:
-                self.kept.save(shelf)
+                await asyncio.to_thread(kept.save, shown.shelf)
             except Exception:
-                LOG.exception("what is served cannot be kept in %s for worse days", self.kept.path)
-        return shelf
+                LOG.exception("what is served cannot be kept in %s for worse days", kept.path)
+
+        self._keeping = asyncio.create_task(write())
 
 
 def _asked(query: bytes) -> list[tuple[str, str]]:
