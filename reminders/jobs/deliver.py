@@ -259,6 +259,7 @@ def compose_row(service: Service, claimed: Claimed, message_id: str, now: dateti
         kind=configuration.kinds[notice.date_kind],
         service=service.sender(),
         unsubscribe_url=service.unsubscribe_url(claimed.subscriber.id),
+        calendars_url=service.calendars_url(claimed.subscriber.id),
         event_url=service.event_url(notice.event),
         message_id=message_id,
         composed_at=now,

@@ -91,6 +91,7 @@ def letter(settings: Settings, foretold: Foretold, book: Book) -> Letter:
         kind=book.configuration.kinds[notice.date_kind],
         service=service,
         unsubscribe_url=f"{base}/unsubscribe/example" if base else "",
+        calendars_url=f"{base}/you/example" if base else "",
         event_url=event_url(settings, notice.event),
         message_id=message_id_of(settings, notice),
         composed_at=notice.due_at,

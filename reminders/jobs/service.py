@@ -98,6 +98,11 @@ class Service:
         base = self.settings.public_url
         return f"{base}/unsubscribe/{self.token(subscriber)}" if base else ""
 
+    def calendars_url(self, subscriber: int) -> str:
+        """The page of a person's own calendars, or "" while nothing is public."""
+        base = self.settings.public_url
+        return f"{base}/you/{self.token(subscriber)}" if base else ""
+
 
 def sender(settings: Settings) -> Sender:
     """Who mails come from, as the templates know it; invented while no address is set, and no mail is sent."""

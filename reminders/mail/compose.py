@@ -153,7 +153,7 @@ def _problems(templates: Templates, letter: Letter) -> Iterator[Problem]:
         yield Problem(f"{name}.mjml.j2", 0, 0, f"cannot be in a mail: {remote}", write)
     if len(rendered.html.encode()) > HTML_BYTES:
         yield Problem(f"{name}.mjml.j2", 0, 0, f"the HTML for {letter.event.id} is longer than {HTML_BYTES:,} bytes")
-    for url in (letter.unsubscribe_url, letter.event_url):
+    for url in (letter.unsubscribe_url, letter.calendars_url, letter.event_url):
         if url and (url in rendered.text) != (f'href="{url}"' in rendered.html):
             yield Problem(f"{name}.txt.j2", 0, 0, f"only one of text and HTML has the link {url}", "put it into both")
     if letter.unsubscribe_url and letter.unsubscribe_url not in rendered.text:

@@ -52,6 +52,7 @@ class Letter:
     kind: Kind
     service: Service
     unsubscribe_url: str
+    calendars_url: str
     event_url: str
     message_id: str
     composed_at: datetime
@@ -100,6 +101,7 @@ def values(letter: Letter) -> dict[str, str | bool]:
         "service_contact": letter.service.contact,
         "event_url": letter.event_url,
         "unsubscribe_url": letter.unsubscribe_url,
+        "calendars_url": letter.calendars_url,
     }
 
 

@@ -113,6 +113,7 @@ def letters(event: Event, date: EventDate, kind: Kind, service: Service) -> Iter
                 kind=kind,
                 service=service,
                 unsubscribe_url=f"{base}/unsubscribe/token" if base else "",
+                calendars_url=f"{base}/you/token" if base else "",
                 event_url=f"{base}/events/{event.id}" if base else "",
                 message_id="<check@example.org>",
                 composed_at=_THEN,

@@ -56,6 +56,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "service_contact": "whom to ask about the service",
         "event_url": "the event's page here",
         "unsubscribe_url": "the page to stop these mails",
+        "calendars_url": "the page of the recipient's own calendars",
     }
 )
 """Everything a template may fill in, with its meaning. All are text, empty when not known, but two flags."""

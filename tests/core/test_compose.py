@@ -88,6 +88,7 @@ def letter(
         kind=kind_of_date,
         service=SERVICE if public else replace(SERVICE, public_url="", contact=""),
         unsubscribe_url="https://dates.example.org/unsubscribe/ABCDEFGHIJKLMNOPQRSTUVWXYZ012345" if public else "",
+        calendars_url="https://dates.example.org/you/ABCDEFGHIJKLMNOPQRSTUVWXYZ012345" if public else "",
         event_url=f"https://dates.example.org/events/{about.id}" if public else "",
         message_id="<0123456789abcdef0123456789abcdef01234567@example.org>",
         composed_at=utc("2018-12-07T09:00:04"),
