@@ -51,8 +51,11 @@ def guides(address: str, feed: Feed) -> tuple[Guide, ...]:
     title = feed.title
     ours = f"“{title}”"
     file = urlsplit(address).path.rpartition("/")[2].removesuffix(".ics")
-    marked = "It stays, with CANCELLED before its title."
-    hidden, struck = "Google takes it out of sight.", "It stays, with CANCELLED before its title and struck through."
+    marked = "It stays for 30 days, with CANCELLED before its title."
+    hidden, struck = (
+        "Google takes it out of sight.",
+        "It stays for 30 days, with CANCELLED before its title and struck through.",
+    )
     unsure = "If it stays in sight, its title begins with CANCELLED."
     if feed.style.cancelled is Cancelled.KEEP_CONFIRMED:
         hidden = struck = unsure = marked
@@ -195,7 +198,7 @@ def promises(feed: Feed) -> Iterator[str]:
         yield "What is only known to a month, season or year is shown across it, marked “date to be confirmed”."
     else:
         yield "What is only known to a month, season or year is left out until its day is known."
-    yield "What was postponed keeps its old place, with POSTPONED before its title, until a new date is known."
+    yield "What was postponed keeps its old place for 30 days, with POSTPONED before its title."
     if style.alarms:
         yield f"It has alarms, {alarm_words(style.alarms)}. Each guide above says whether that program heeds them."
     else:

@@ -186,4 +186,6 @@ def test_each_way_of_showing_deadlines_is_told_apart() -> None:
 def test_dates_that_are_kept_for_google_are_not_said_to_be_hidden() -> None:
     kept = Feed("x", "X", style=Style(cancelled=Cancelled.KEEP_CONFIRMED))
     assert "out of sight" in guides(ADDRESSES[0], Feed("x", "X"))[0].cancelled
-    assert {each.cancelled for each in guides(ADDRESSES[0], kept)} == {"It stays, with CANCELLED before its title."}
+    assert {each.cancelled for each in guides(ADDRESSES[0], kept)} == {
+        "It stays for 30 days, with CANCELLED before its title."
+    }
