@@ -7,15 +7,14 @@ an override of a rule) is checked here. Every problem of every file is told at o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import time
+from dataclasses import dataclass
 
-from reminders.catalogue import zones
-from reminders.catalogue.events import Catalogue, Event, EventDate, Kind
+from reminders.catalogue.events import Catalogue, Event, Kind
 from reminders.catalogue.parse import EventFile, Places, parse_events
 from reminders.catalogue.shape import Shape
 from reminders.catalogue.strict import Document, Path, load
 from reminders.errors import BadInput, Problem
+from reminders.feed.repeating import neighbour_missing
 from reminders.feed.selection import Feed, FeedsShape, parse_feeds
 from reminders.planning.audiences import AudiencesFile, parse_audiences
 from reminders.planning.rules import OFF, Rule, Rulebook, RulesFile, nearest, overridden, parse_rules
@@ -93,17 +92,12 @@ def _about_events(catalogue: Catalogue, book: Rulebook, places: Places) -> Itera
                 where = places[(event.id, date.kind, date.occurrence)]
                 write = nearest(date.kind, book.kinds, f"kinds of date in {RULES}")
                 yield Problem(*where, f"there is no kind of date '{date.kind}'", write)
-            elif book.kinds[date.kind].deadline and date.repeats and date.when.ends == date.when.starts:
-                yield from _night(date, Problem(*places[(event.id, date.kind, date.occurrence)], ""))
+            elif book.kinds[date.kind].deadline and neighbour_missing(date):
+                where = places[(event.id, date.kind, date.occurrence)]
+                what = "a deadline in the first half hour of a day cannot repeat by this rule"
+                yield Problem(*where, what, "write 23:59 of the day before, and the rule of those days")
         for id, own in event.rules.items():
             yield from _override(event, id, own, rules, Problem(*places[(event.id, id)], ""))
-
-
-def _night(date: EventDate, at: Problem) -> Iterator[Problem]:
-    """A deadline is shown as the half hour before it, and what repeats by days must not begin on another day."""
-    if date.when.starts and zones.local(date.when.starts, date.when.zone).time() < time(0, 30):
-        what = "a deadline that repeats cannot be in the first half hour of a day"
-        yield replace(at, what=what, write="write 23:59 of the day before")
 
 
 def _override(event: Event, id: str, own: str, rules: Mapping[str, Rule], at: Problem) -> Iterator[Problem]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 
+from reminders.catalogue import zones
 from reminders.catalogue.dates import DateError, Precision, When
 from reminders.catalogue.recurrence import LAST_DAY, MOST, Recurrence, days, takes_place
 from reminders.catalogue.series import when_on, years
@@ -13,6 +14,8 @@ from reminders.catalogue.summertime import clocks
 
 _SAMPLE = timedelta(days=4 * 366)
 """So much of a series shows whether its occurrences overlap."""
+_SHOWN = timedelta(minutes=30)
+"""Calendars show an instant as so long, before it or after it."""
 
 
 def check_series(rule: Recurrence, when: When) -> None:
@@ -66,12 +69,22 @@ def _earlier(when: When) -> tuple[object, ...]:
 
 
 def _check_clocks(rule: Recurrence, when: When) -> None:
-    if when.first and (first := when_on(when, when.first)) != when:
-        raise DateError("a series is at the first of two times when clocks go back", f"write {first.edtf} in 'when'")
+    if when.starts and when.ends and not _steady(when.starts, when.ends, when.zone):
+        near = "within half an hour of" if when.starts == when.ends else "during"
+        what = f"clocks in {when.zone} change {near} the first of the series, which all others are like"
+        raise DateError(what, "begin the series with another, and write this one as a date of its own in a list")
     since, through = years(rule, when)
     if clocks(when.zone, since, through) is None:
         what = f"clocks in {when.zone} follow no yearly rule from {since} to {through}, as calendars need"
         raise DateError(what, "write the dates one by one as a list, or end the series earlier with UNTIL")
+
+
+def _steady(starts: datetime, ends: datetime, zone: str) -> bool:
+    """Whether clocks run on from one instant to another, or around one, and show neither for a second time."""
+    margin = _SHOWN if starts == ends else timedelta()
+    shown = {instant: zones.local(instant, zone) for instant in (starts - margin, starts, ends, ends + margin)}
+    once = all(zones.instants(clock, zone) == (instant,) for instant, clock in shown.items())
+    return once and shown[ends + margin] - shown[starts - margin] == ends - starts + 2 * margin
 
 
 def _around(rule: Recurrence, first: date, day: date) -> Iterator[date]:

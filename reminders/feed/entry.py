@@ -18,12 +18,10 @@ from reminders.catalogue import wording, zones
 from reminders.catalogue.dates import Precision, When
 from reminders.catalogue.events import Event, EventDate, Kind, Status
 from reminders.catalogue.spellings import MONTHS
-from reminders.feed.repeating import Drawn, Properties, draw_series
+from reminders.feed.repeating import BLOCK, Drawn, Properties, draw_series
 
-LOOK = "2"
+LOOK = "3"
 """Raise it whenever `draw` writes the same date differently: what is published is then drawn again."""
-BLOCK = timedelta(minutes=30)
-"""How long an instant is shown: no calendar program shows an entry without length where it belongs."""
 
 _NAMESPACE = UUID("5d9c1a5e-0c6b-4c35-9a53-3f2b7c1e8d46")
 _BEGIN = re.compile(r"^BEGIN:VEVENT\r\n", re.MULTILINE)

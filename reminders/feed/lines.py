@@ -86,12 +86,18 @@ def alarm(uid: str, escaped_title: str, early: timedelta) -> str:
 
     `early` may be negative: then it rings after the start.
     """
-    described: bytes = Contentline(f"DESCRIPTION:{escaped_title}").to_ical()  # type: ignore[no-untyped-call]
+    described = fold(f"DESCRIPTION:{escaped_title}")
     trigger: bytes = vDuration(-early).to_ical()  # type: ignore[no-untyped-call]
     return (
-        f"BEGIN:VALARM\r\nUID:{uid}\r\nACTION:DISPLAY\r\n{described.decode()}\r\n"
+        f"BEGIN:VALARM\r\nUID:{uid}\r\nACTION:DISPLAY\r\n{described}"
         f"TRIGGER;RELATED=START:{trigger.decode()}\r\nEND:VALARM\r\n"
     )
+
+
+def fold(line: str) -> str:
+    """A content line, with or without its end, as lines of 75 octets at most."""
+    folded: bytes = Contentline(line.removesuffix(CRLF)).to_ical()  # type: ignore[no-untyped-call]
+    return f"{folded.decode()}{CRLF}"
 
 
 def clean(text: str) -> str:

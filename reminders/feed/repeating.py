@@ -6,16 +6,17 @@ in UTC it would be an hour off for half of the year. What is different refers to
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from reminders.catalogue import zones
 from reminders.catalogue.dates import Precision
 from reminders.catalogue.events import EventDate, Repeats, Status
-from reminders.catalogue.recurrence import last_day
+from reminders.catalogue.neighbours import neighbour
+from reminders.catalogue.recurrence import Frequency, Recurrence, days, last_day
 from reminders.catalogue.series import occurrence, when_on, years
 from reminders.catalogue.summertime import Clocks, clocks
 from reminders.feed import timezone
@@ -23,6 +24,8 @@ from reminders.feed import timezone
 if TYPE_CHECKING:
     from reminders.feed.lines import Given, Local
 
+BLOCK = timedelta(minutes=30)
+"""How long an instant is shown: no calendar program shows an entry without length where it belongs."""
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """When a series without an end is over."""
 
@@ -41,32 +44,151 @@ class Drawn:
 def draw_series(date: EventDate, shown: Callable[[EventDate], Properties]) -> Drawn:
     """Draw a series; `shown` gives the properties of any one date, with the times in UTC or the days it is shown at.
 
-    An instant that clocks do not show there, or show for the second time, is left in UTC where one occurrence is
-    written by itself.
+    An occurrence that begins or ends when clocks change is written by itself in UTC, because programs do not agree what
+    a time means that clocks skip or show twice: all of a series that ends, of another those of its first years (see
+    `years`). Raises ValueError for a series that cannot be written, of which files are told (`neighbour_missing`,
+    `check_series`).
     """
     from reminders.feed.lines import Rule, component  # the library takes long to import; few commands draw
 
-    repeats = date.repeats
-    if repeats is None:
+    if date.repeats is None or date.when.first is None:
         raise ValueError("a date that does not repeat is no series")
-    there = _clocks(date, repeats)
+    there = _clocks(date, date.repeats)
     master = shown(date)
-    begins = master["DTSTART"]
-    start = zones.local(begins, date.when.zone).time() if isinstance(begins, datetime) else None
-    out = [*repeats.excepted, *(each.on for each in repeats.overrides if each.status is Status.WITHDRAWN)]
-    until = repeats.rule.until
-    master |= _local(master, there, whole=True)
-    master["RRULE"] = Rule(repeats.rule.written(_until(until, start, date.when.zone) if until else ""))
-    master["EXDATE"] = tuple(_original(day, start, there) for day in sorted(out)) or None
+    frame = _frame(date, date.repeats, master, there)
+    overrides = {each.on: each for each in date.repeats.overrides}
+    withdrawn = [day for day, each in overrides.items() if each.status is Status.WITHDRAWN]
+    alone = {day: found for day in overrides if day not in withdrawn and (found := occurrence(date, day))}
+    alone |= {day: found for day, found in _at_changes(date, frame, shown) if day not in overrides}
+    master |= frame.local(master, always=True)
+    master["RRULE"] = Rule(frame.rule.written(frame.until))
+    master["EXDATE"] = tuple(frame.name(day) for day in sorted((*date.repeats.excepted, *withdrawn))) or None
     texts = [component("VEVENT", master)]
-    for each in repeats.overrides:
-        found = occurrence(date, each.on)
-        if found is not None and each.status is not Status.WITHDRAWN:
-            one = shown(found)
-            one |= _local(one, there, whole=False)
-            one["RECURRENCE-ID"] = _original(each.on, start, there)
-            texts.append(component("VEVENT", one))
-    return Drawn("".join(texts), timezone.timezone(there) if there else "", _over(date, repeats))
+    for day, found in sorted(alone.items()):
+        one = shown(found)
+        one |= frame.local(one, always=False)
+        one["RECURRENCE-ID"] = frame.name(day)
+        texts.append(component("VEVENT", one))
+    return Drawn("".join(texts), timezone.timezone(there) if there else "", _over(date, date.repeats))
+
+
+def neighbour_missing(date: EventDate) -> bool:
+    """Whether a deadline repeats so early in the day that it is shown the day before, and no rule has such days."""
+    repeats, when = date.repeats, date.when
+    if repeats is None or when.first is None or when.starts is None or when.starts != when.ends:
+        return False
+    eve = zones.local(when.starts - BLOCK, when.zone).date() != when.first
+    return eve and neighbour(repeats.rule, when.first, -1) is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """How the days of a series are written: by which rule, from which time of day to when on the clock.
+
+    A deadline soon after midnight is shown the day before: then all is `moved` by a day. `start` is None for days.
+    """
+
+    rule: Recurrence
+    start: time | None
+    length: timedelta
+    moved: timedelta
+    zone: str
+    clocks: Clocks | None
+
+    def clock(self, day: date) -> datetime:
+        """What clocks show when the occurrence of a day begins, if the clocks do not change just then."""
+        return datetime.combine(day + self.moved, self.start or time())
+
+    def name(self, day: date) -> Local | date:
+        """How an occurrence is called in the calendar (RFC 5545, 3.8.4.4: in the form of the first)."""
+        from reminders.feed.lines import Local
+
+        clock = self.clock(day)
+        if self.start is None:
+            return clock.date()
+        return clock.replace(tzinfo=UTC) if self.clocks is None else Local(clock, timezone.tzid(self.clocks))
+
+    def local(self, properties: Properties, *, always: bool) -> Properties:
+        """The beginning and the end as clocks there show them; if not `always`, only where that says enough."""
+        from reminders.feed.lines import Local
+
+        found: Properties = {}
+        if self.clocks is None:
+            return found
+        for name in ("DTSTART", "DTEND"):
+            instant = properties[name]
+            if not isinstance(instant, datetime):
+                raise AssertionError("clocks are of series of instants")
+            clock = zones.local(instant, self.zone)
+            described = self.clocks.since <= clock.year <= self.clocks.through
+            if not always and not (described and zones.instants(clock, self.zone) == (instant,)):
+                return {}
+            found[name] = Local(clock, timezone.tzid(self.clocks))
+        return found
+
+    @property
+    def until(self) -> str:
+        """The end of the rule as it must be written: an instant for instants, the later where clocks show it twice."""
+        if self.rule.until is None:
+            return ""
+        if self.start is None:
+            return f"{self.rule.until:%Y%m%d}"
+        clock = datetime.combine(self.rule.until, self.start, ZoneInfo(self.zone))
+        return f"{max(clock.replace(fold=fold).astimezone(UTC) for fold in (0, 1)):%Y%m%dT%H%M%SZ}"
+
+
+def _frame(series: EventDate, repeats: Repeats, master: Properties, there: Clocks | None) -> _Frame:
+    begins, ends, first = master["DTSTART"], master["DTEND"], series.when.first
+    if not isinstance(begins, datetime) or not isinstance(ends, datetime) or first is None:
+        return _Frame(_spelt(repeats.rule, first or NEVER.date()), None, timedelta(), timedelta(), "", None)
+    clock = zones.local(begins, series.when.zone)
+    moved = clock.date() - first
+    rule = repeats.rule if not moved else neighbour(repeats.rule, first, -1)
+    if rule is None:
+        raise ValueError(f"no rule has the days before those of {repeats.rule.text} from {first}")
+    return _Frame(_spelt(rule, clock.date()), clock.time(), ends - begins, moved, series.when.zone, there)
+
+
+def _spelt(rule: Recurrence, first: date) -> Recurrence:
+    """The rule, with the leap day in it: where only the start says so, some programs go on with 1 March."""
+    bare = rule.frequency is Frequency.YEARLY and not rule.month_days and not rule.weekdays
+    if bare and (first.month, first.day) == (2, 29):
+        return replace(rule, months=rule.months or (2,), month_days=(29,))
+    return rule
+
+
+def _at_changes(
+    series: EventDate, frame: _Frame, shown: Callable[[EventDate], Properties]
+) -> Iterator[tuple[date, EventDate]]:
+    """The occurrences that are not just what clocks show, by the days on which they are."""
+    repeats, first = series.repeats, series.when.first
+    if repeats is None or first is None or frame.clocks is None:
+        return
+    since, through = years(repeats.rule, series.when)
+    turns = [turn for turn in (frame.clocks.forward, frame.clocks.back) if turn]
+    seen = set(repeats.excepted)
+    for change in (turn.onset(year).date() for year in range(since, through + 1) for turn in turns):
+        ahead = days(repeats.rule, first, since=max(first, change - frame.length - timedelta(days=2)))
+        for day in ahead:
+            if day > change + timedelta(days=2):
+                break
+            found = None if day in seen else occurrence(series, day)
+            seen.add(day)
+            if found is not None and not _plain(frame, day, shown(found)):
+                yield day, found
+
+
+def _plain(frame: _Frame, day: date, properties: Properties) -> bool:
+    """Whether an occurrence begins and ends when clocks show it, each just once, and is as long as the others."""
+    begins, ends = properties["DTSTART"], properties["DTEND"]
+    if not isinstance(begins, datetime) or not isinstance(ends, datetime):
+        raise AssertionError("clocks are of series of instants")
+    clock = frame.clock(day)
+    return (
+        zones.instants(clock, frame.zone) == (begins,)
+        and zones.instants(clock + frame.length, frame.zone) == (ends,)
+        and ends - begins == frame.length
+    )
 
 
 def _clocks(date: EventDate, repeats: Repeats) -> Clocks | None:
@@ -86,35 +208,3 @@ def _over(date: EventDate, repeats: Repeats) -> datetime:
         return NEVER
     whens = (when_on(date.when, last), *(each.when for each in repeats.overrides if each.when))
     return max(when.over for when in whens if when.over)
-
-
-def _original(day: date, start: time | None, there: Clocks | None) -> Local | date:
-    """How a day of the rule is called in the calendar."""
-    from reminders.feed.lines import Local
-
-    if start is None:
-        return day
-    clock = datetime.combine(day, start)
-    return clock.replace(tzinfo=UTC) if there is None else Local(clock, timezone.tzid(there))
-
-
-def _local(properties: Properties, there: Clocks | None, *, whole: bool) -> Properties:
-    """The beginning and the end as clocks there show them; unless of the `whole` series, only if that says enough."""
-    from reminders.feed.lines import Local
-
-    found: Properties = {}
-    for name in ("DTSTART", "DTEND"):
-        instant = properties[name]
-        if there is not None and isinstance(instant, datetime):
-            clock = zones.local(instant, there.zone)
-            shown = zones.instants(clock, there.zone)
-            if whole or (shown[0] == instant and there.since <= clock.year <= there.through):
-                found[name] = Local(clock, timezone.tzid(there))
-    return found
-
-
-def _until(until: date, start: time | None, zone: str) -> str:
-    if start is None:
-        return f"{until:%Y%m%d}"
-    instant = datetime.combine(until, start, ZoneInfo(zone)).astimezone(UTC)
-    return f"{instant:%Y%m%dT%H%M%SZ}"

@@ -17,8 +17,9 @@ from icalendar import Event as Reader
 
 from reminders.catalogue.dates import Precision, When, parse_when
 from reminders.catalogue.events import Event, EventDate, Kind, Source, Status
-from reminders.feed.entry import BLOCK, Draft, Entry, draw, stamp
+from reminders.feed.entry import Draft, Entry, draw, stamp
 from reminders.feed.lines import clean
+from reminders.feed.repeating import BLOCK
 from tests import builders
 from tests.builders import CLOSING, COURSE, EPOCH, event, utc
 from tests.contentlines import names, properties, unfold

@@ -15,9 +15,9 @@ from reminders.catalogue.events import EventDate, Kind, Status
 from reminders.catalogue.series import occurrences
 from reminders.catalogue.summertime import clocks
 from reminders.feed.calendar import join
-from reminders.feed.entry import BLOCK, Draft, Entry, draw, stamp
+from reminders.feed.entry import Draft, Entry, draw, stamp
 from reminders.feed.lint import lint
-from reminders.feed.repeating import NEVER
+from reminders.feed.repeating import BLOCK, NEVER
 from reminders.feed.selection import Feed
 from reminders.feed.style import USUAL, Shape, Style
 from reminders.feed.timezone import timezone, tzid
@@ -77,7 +77,7 @@ def test_days_that_repeat_need_no_clocks() -> None:
     assert said(yearly, "DT", "RRULE", "RECURRENCE") == [
         "DTSTART;VALUE=DATE:20160229",
         "DTEND;VALUE=DATE:20160301",
-        "RRULE:FREQ=YEARLY;UNTIL=20241231",
+        "RRULE:FREQ=YEARLY;UNTIL=20241231;BYMONTHDAY=29;BYMONTH=2",
         "DTSTART;VALUE=DATE:20200302",
         "DTEND;VALUE=DATE:20200303",
         "RECURRENCE-ID;VALUE=DATE:20200229",

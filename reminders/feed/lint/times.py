@@ -36,6 +36,8 @@ class Moment(NamedTuple):
         return to_utc(self.clock, self.zone)
 
 
+NAMING = ("RECURRENCE-ID", "EXDATE")
+"""The properties that only say which occurrence is meant."""
 _MOMENT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T([0-9]{2})([0-9]{2})([0-9]{2})(Z?))?")
 
 
@@ -63,13 +65,13 @@ def moved(clock: datetime, by: timedelta) -> datetime:
         return datetime.max if by > timedelta() else datetime.min
 
 
-def moment(value: str, parameters: Parameters) -> Moment | str:
-    """A day or a time, or what is wrong with it."""
-    return _moment(value, parameters.get("VALUE", "").upper(), parameters.get("TZID"))
+def moment(value: str, parameters: Parameters, *, name: bool = False) -> Moment | str:
+    """A day or a time, or what is wrong with it. As the `name` of an occurrence it may be one that clocks skip."""
+    return _moment(value, parameters.get("VALUE", "").upper(), parameters.get("TZID"), name)
 
 
 @lru_cache(maxsize=1024)  # an entry bears the same stamp twice, and its ends are read again to be compared
-def _moment(value: str, declared: str, zone: str | None) -> Moment | str:
+def _moment(value: str, declared: str, zone: str | None, name: bool) -> Moment | str:
     found = _MOMENT.fullmatch(value)
     if found is None:
         return f"{shown(value)} is no date or time; write 20190212 with ;VALUE=DATE, or 20190212T093000Z"
@@ -93,7 +95,7 @@ def _moment(value: str, declared: str, zone: str | None) -> Moment | str:
         return Moment(clock, "", day)
     if not zones.known(zone_of(zone)):
         return f"TZID={shown(zone)} is no time zone; write {zones.nearest(zone)}"
-    if 1 < clock.year < 9999 and not zones.instants(clock, zone_of(zone)):
+    if not name and 1 < clock.year < 9999 and not zones.instants(clock, zone_of(zone)):
         return f"{shown(value)} does not exist in {zone}: clocks go forward over it"
     return Moment(clock, zone, day)
 
@@ -102,7 +104,8 @@ def moment_of(line: Line | None) -> Moment | None:
     """The day or time on a line, or None: there is no line, or it is wrong and told already."""
     if line is None:
         return None
-    found = moment(line.value, read_parameters(line.parameters) if line.parameters else {})
+    parameters = read_parameters(line.parameters) if line.parameters else {}
+    found = moment(line.value, parameters, name=line.name in NAMING)
     return found if isinstance(found, Moment) else None
 
 
@@ -112,14 +115,28 @@ def moments(line: Line) -> Iterator[Moment]:
     if parameters.get("VALUE", "").upper() == "PERIOD":
         parameters["VALUE"] = "DATE-TIME"
     for value in line.value.split(","):
-        found = moment(value.partition("/")[0], parameters)
+        found = moment(value.partition("/")[0], parameters, name=line.name in NAMING)
         if isinstance(found, Moment):
             yield found
 
 
 def dated(value: str, parameters: Parameters) -> str | None:
     """A day, or a time that is the same for every reader."""
-    found = moment(value, parameters)
+    return _dated(value, parameters, name=False)
+
+
+def name(value: str, parameters: Parameters) -> str | None:
+    """What an occurrence is called: the day or the time at which its rule has it, whether clocks show it or not."""
+    return _dated(value, parameters, name=True)
+
+
+def names(value: str, parameters: Parameters) -> str | None:
+    """Names of occurrences with commas between."""
+    return next((wrong for each in value.split(",") if (wrong := name(each, parameters))), None)
+
+
+def _dated(value: str, parameters: Parameters, *, name: bool) -> str | None:
+    found = moment(value, parameters, name=name)
     if isinstance(found, str):
         return found
     if not found.day and not found.zone:
