@@ -22,11 +22,12 @@ from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
 from reminders.jobs.health import health
+from reminders.jobs.refresh import declarations
 from reminders.jobs.service import Service, data_folder
 from reminders.planning.subscribers import Subscriber
 from reminders.settings import Settings
 from reminders.store import events, feeds, history, people, state
-from reminders.store.declared import declared
+from reminders.store.declared import Declared, declared
 from reminders.store.engine import TROUBLE, open_store
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
@@ -52,9 +53,15 @@ class StoreReader:
             return events.publication(tx), events.published_at(tx)
 
     def shelf(self, before: Shelf | None = None) -> Shelf:
-        since = before.publication if before else -1
         with self.service.store.reading() as tx:
+            publication = events.publication(tx)
+            if before is not None and publication <= before.publication:
+                before = None  # another store, such as a restored one
+            since = before.publication if before else -1
             told = declared(tx)
+            if told is None:  # published by an earlier version
+                book = self.service.book(tx)
+                told = declarations(book) if book else Declared()
             published = events.published(tx, since=since)
             entries = events.entries(tx, since=since)
             checked = state.get(tx, CHECKED)
@@ -64,7 +71,7 @@ class StoreReader:
             mine = feeds.live(tx)
             owners = people.subscribers(tx, told.audiences) if mine else {}
             return Shelf(
-                publication=events.publication(tx),
+                publication=publication,
                 published_at=events.published_at(tx),
                 published=published,
                 entries=entries,

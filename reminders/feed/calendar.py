@@ -6,6 +6,7 @@ Entries arrive rendered, so joining is cheap and needs no clock: the same entrie
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -20,6 +21,7 @@ from reminders.feed.style import NEVER_RESTYLED, USUAL, Restyle, restyled
 from reminders.planning.selections import fits
 from reminders.planning.subscribers import Selection
 
+LOG = logging.getLogger(__name__)
 PRODID = "-//reminders//Dates and deadlines//EN"
 REFRESH = timedelta(hours=6)
 """How often a calendar program is asked to look again; most keep their own counsel."""
@@ -67,6 +69,11 @@ class FeedStamp:
     last_modified: datetime
     style: str = ""
     restyle: Restyle = NEVER_RESTYLED
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether the feed is no longer declared. Its stamp stays for the day on which it is declared again."""
+        return not self.digest
 
 
 def chooser(feed: Feed) -> Callable[[Entry], bool]:
@@ -138,18 +145,11 @@ def _style(feed: Feed) -> str:
     return "" if feed.style == USUAL else str(feed.style)
 
 
-def last_change(feed: Feed, entries: Iterable[Entry], checked: date) -> datetime:
-    """When what the feed shows last changed, for a feed that nobody stamps: an entry that changed, or that left."""
-    moments = [each.left_at or each.last_modified for each in filter(chooser(feed), entries)]
-    newest = max(moments, default=datetime.combine(checked, time(), UTC))
-    return newest.astimezone(UTC).replace(microsecond=0)
-
-
 def join(
     feed: Feed,
     entries: Iterable[Entry],
     *,
-    last_modified: datetime,
+    last_modified: datetime | None,
     checked: date,
     restyle: Restyle = NEVER_RESTYLED,
     source_url: str | None,
@@ -157,10 +157,10 @@ def join(
 ) -> bytes:
     """The calendar as bytes. `last_modified` is when what it shows last changed: `FeedStamp.last_modified`.
 
-    `source_url` is where the feed itself is found, `page_url` the page about it; None while nothing is public. There
-    is no METHOD: with it the standard would ask for an organiser (RFC 5546, 3.2.1). A calendar without entries is
-    not legal and would leave old ones on some screens; an entry stands in that says so, on the day `checked` when the
-    catalogue was last compared with its sources.
+    None leaves that out, for feeds that nobody stamps. `source_url` is where the feed itself is found, `page_url` the
+    page about it; None while nothing is public. There is no METHOD: with it the standard would ask for an organiser
+    (RFC 5546, 3.2.1). A calendar without entries is not legal and would leave old ones on some screens; an entry stands
+    in that says so, on the day `checked` when the catalogue was last compared with its sources.
     """
     parts = [_head(feed, last_modified=last_modified, source_url=source_url, page_url=page_url)]
     shown = sorted(entries, key=_BY_UID)
@@ -168,14 +168,30 @@ def join(
     if feed.style == USUAL and not restyle.count:
         parts += [each.text for each in shown]
     else:
-        parts += [restyled(each, feed.style, restyle) for each in shown]
+        parts += [_in_style(each, feed, restyle) for each in shown]
     if not shown:
         parts.append(_nothing(checked))
     parts.append(_END)
     return b"".join([part.encode() for part in parts])  # a fifth faster than all at once, which would be wide text
 
 
-def _head(feed: Feed, *, last_modified: datetime, source_url: str | None, page_url: str | None) -> str:
+def _in_style(entry: Entry, feed: Feed, restyle: Restyle) -> str:
+    """The entry in the feed's style; as it was drawn where that would not be right, so that no date is missing."""
+    from reminders.feed.lint import lint_component  # few feeds have a style
+
+    try:
+        text = restyled(entry, feed.style, restyle)
+        faults = [fault.what for fault in lint_component(text)]
+    except Exception:
+        LOG.exception("%s of %s cannot be shown in the style of %s", entry.kind, entry.event, feed.name)
+        return entry.text
+    if faults:
+        LOG.error("%s of %s is not right in the style of %s: %s", entry.kind, entry.event, feed.name, faults)
+        return entry.text
+    return text
+
+
+def _head(feed: Feed, *, last_modified: datetime | None, source_url: str | None, page_url: str | None) -> str:
     from reminders.feed.lines import Address, Value, address, component  # takes long to import; few commands join
 
     def link(url: str | None) -> Address | None:

@@ -64,11 +64,13 @@ class Draft:
 class Entry(Draft):
     """A rendered entry as published: a draft of which `text` carries the stamps.
 
-    `last_modified` is UTC, in whole seconds. `left_at` (UTC) is set once it left the feeds.
+    `last_modified` is UTC, in whole seconds. `off_since` (UTC) is when it was first published as off, None while it is
+    not; `left_at` is set once it left the feeds.
     """
 
     sequence: int
     last_modified: datetime
+    off_since: datetime | None = None
     left_at: datetime | None = None
 
 
@@ -119,22 +121,26 @@ def stamp(draft: Draft, previous: Entry | None, now: datetime) -> Entry:
     unless what made it leave is still so: that it was past, or had said long enough that it is off.
     """
     moment = now.astimezone(UTC).replace(microsecond=0)
+    off_since = moment if draft.off else None
     if previous is None:
-        return _stamped(draft, 0, moment)
-    same = previous.digest == draft.digest
+        return _stamped(draft, 0, moment, off_since)
+    if draft.off and previous.off_since is not None:
+        off_since = previous.off_since
     left_at = previous.left_at
-    if left_at is not None and not (draft.over <= left_at or (draft.off and same)):
+    if left_at is not None and not (draft.over <= left_at or (off_since is not None and off_since < left_at)):
         left_at = None
-    if same:
-        return _stamped(draft, previous.sequence, previous.last_modified, left_at)
+    if previous.digest == draft.digest:
+        return _stamped(draft, previous.sequence, previous.last_modified, off_since, left_at)
     later = max(moment, previous.last_modified + timedelta(seconds=1))
-    return _stamped(draft, previous.sequence + 1, later, left_at)
+    return _stamped(draft, previous.sequence + 1, later, off_since, left_at)
 
 
-def _stamped(draft: Draft, sequence: int, moment: datetime, left_at: datetime | None = None) -> Entry:
+def _stamped(
+    draft: Draft, sequence: int, moment: datetime, off_since: datetime | None, left_at: datetime | None = None
+) -> Entry:
     stamped = {each.name: getattr(draft, each.name) for each in fields(draft)}
-    stamped["text"] = _BEGIN.sub(lambda begin: begin[0] + stamps(sequence, moment), draft.text)
-    return Entry(**stamped, sequence=sequence, last_modified=moment, left_at=left_at)
+    stamped["text"] = _BEGIN.sub(lambda found: found[0] + stamps(sequence, moment), draft.text)
+    return Entry(**stamped, sequence=sequence, last_modified=moment, off_since=off_since, left_at=left_at)
 
 
 def stamps(sequence: int, moment: datetime) -> str:

@@ -81,16 +81,16 @@ def component(name: str, properties: Mapping[str, Given | None]) -> str:
     return rendered.decode("utf-8")
 
 
-def alarm(uid: str, escaped_title: str, early: timedelta) -> str:
+def alarm(uid: str, escaped_title: str, early: timedelta, *, end: bool = False) -> str:
     """A VALARM that shows the title (as it stands in a SUMMARY) so long before the start (RFC 5545, 3.6.6; RFC 9074).
 
-    `early` may be negative: then it rings after the start.
+    `early` may be negative: then it rings after the start. `end` counts from the end or due date instead.
     """
     described = fold(f"DESCRIPTION:{escaped_title}")
     trigger: bytes = vDuration(-early).to_ical()  # type: ignore[no-untyped-call]
     return (
         f"BEGIN:VALARM\r\nUID:{uid}\r\nACTION:DISPLAY\r\n{described}"
-        f"TRIGGER;RELATED=START:{trigger.decode()}\r\nEND:VALARM\r\n"
+        f"TRIGGER;RELATED={'END' if end else 'START'}:{trigger.decode()}\r\nEND:VALARM\r\n"
     )
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from reminders.catalogue import shape, strict
 from reminders.catalogue.shape import Flag, Id, Text, wrong
 from reminders.catalogue.shape import Shape as FileShape
+from reminders.feed.personal import ALL, MINE
 from reminders.feed.style import MOST_ALARMS, USUAL, Cancelled, Shape, Style, read_alarm
 from reminders.planning.selections import SelectionField
 from reminders.planning.subscribers import Selection
@@ -53,6 +54,17 @@ class Feed:
     style: Style = USUAL
     narrowed: Selection | None = Selection()
     follows: tuple[Selection, ...] | None = None
+
+
+def with_all(feeds: tuple[Feed, ...], title: str) -> tuple[Feed, ...]:
+    """The declared feeds, and that of all dates, called by this title, unless it is declared."""
+    return feeds if any(feed.name == ALL for feed in feeds) else (*feeds, Feed(ALL, title))
+
+
+def _reserved(feeds: dict[str, FeedShape]) -> dict[str, FeedShape]:
+    if MINE in feeds:
+        raise wrong(f"a calendar cannot be called '{MINE}'", "write another name: people's own calendars have this one")
+    return feeds
 
 
 def _alarms(value: Any) -> Any:
@@ -104,7 +116,7 @@ class FeedShape(FileShape):
 class FeedsShape(FileShape):
     """The calendars that people can subscribe to."""
 
-    feeds: Annotated[dict[Id, FeedShape], Field(min_length=1)]
+    feeds: Annotated[dict[Id, FeedShape], Field(min_length=1), AfterValidator(_reserved)]
     """Each calendar by its name, which ends its address and stays for ever: a renamed feed is lost to subscribers."""
 
 

@@ -135,9 +135,10 @@ def _component(
         _as_day(lines, _day_shown(lines["DTSTART"], zone) if zone else date.fromisoformat(entry.deadline))
     elif own and shape is Shape.INSTANT:
         _as_instant(lines)
-    alarms = "".join(_alarms(lines, entry, style)) if confirmed else ""
     if style.tasks:
         _as_task(lines)
+    alarms = "".join(_alarms(lines, entry, style)) if confirmed else ""
+    if style.tasks:
         return f"BEGIN:VTODO\r\n{_joined(lines)}{alarms}END:VTODO\r\n"
     if style.cancelled is Cancelled.KEEP_CONFIRMED and lines["STATUS"] == "STATUS:CANCELLED\r\n":
         lines["STATUS"] = "STATUS:CONFIRMED\r\n"
@@ -233,21 +234,21 @@ def _as_task(lines: dict[str, str]) -> None:
 
 
 def _alarms(lines: dict[str, str], entry: Entry, style: Style) -> Iterator[str]:
-    """Alarms counted from the start, as Outlook knows no other: of a block that ends at a deadline, from its end."""
+    """Alarms counted from the start, as Outlook knows no other, but meant from a block's end; of a task, due."""
     from reminders.feed.lines import alarm  # takes long to import; few feeds have alarms
 
     title = _FOLD.sub("", lines["SUMMARY"]).strip().removeprefix("SUMMARY:")
-    whole_day = "VALUE=DATE" in lines["DTSTART"]
+    whole_day, due = "VALUE=DATE" in lines["DTSTART"], "DUE" in lines["DTSTART"]
     for before in style.alarms:
         if whole_day and before % timedelta(days=1):
             continue
         early = before
         if whole_day:
             early = before - MORNING
-        elif entry.deadline:
+        elif entry.deadline and not due:
             early = before - _length(lines)
         uid = uuid5(_ALARMS, f"{lines['UID']}{lines.get('RECURRENCE-ID', '')}{write_alarm(before)}")
-        yield alarm(str(uid), title, early)
+        yield alarm(str(uid), title, early, end=due)
 
 
 def _read(line: str) -> tuple[str, list[datetime]]:

@@ -6,13 +6,14 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.catalogue.events import EventDate, Kind, PublishedEvent
 from reminders.feed import calendar, entry
 from reminders.feed.entry import Entry
 from reminders.feed.lint import lint_component
+from reminders.feed.selection import with_all
 from reminders.jobs.service import Book, Service
 from reminders.store import events, state
 
@@ -47,12 +48,12 @@ def draw(tx: Connection, service: Service, book: Book, published: Mapping[str, P
     drawn: dict[str, Entry] = {}
     left_out = []
     for each in published.values():
-        for date in each.event.dates:
+        for dated in each.event.dates:
             try:
-                made = _drawn(service, book, each, date, stored, now)
+                made = _drawn(service, book, each, dated, stored, now)
             except Exception as error:
-                LOG.exception("the calendar entry %s of %s cannot be drawn", date.kind, each.event.id)
-                left_out.append(f"{each.event.id}, {date.kind}{' ' * bool(date.occurrence)}{date.occurrence}: {error}")
+                LOG.exception("the calendar entry %s of %s cannot be drawn", dated.kind, each.event.id)
+                left_out.append(f"{each.event.id}, {' '.join(filter(None, dated.key))}: {error}")
             else:
                 drawn |= {made.uid: made} if made else {}
     gone = [replace(each, left_at=now) for uid, each in stored.items() if uid not in drawn and each.left_at is None]
@@ -67,11 +68,16 @@ class NotRight(ValueError):
 
 
 def _drawn(
-    service: Service, book: Book, published: PublishedEvent, date: EventDate, stored: Mapping[str, Entry], now: datetime
+    service: Service,
+    book: Book,
+    published: PublishedEvent,
+    dated: EventDate,
+    stored: Mapping[str, Entry],
+    now: datetime,
 ) -> Entry | None:
-    kind = book.configuration.kinds.get(date.kind) or Kind(date.kind, date.kind.replace("-", " ").capitalize())
+    kind = book.configuration.kinds.get(dated.kind) or Kind(dated.kind, dated.kind.replace("-", " ").capitalize())
     event = published.event
-    draft = entry.draw(event, date, kind, event_url=service.event_url(event.id) or None)
+    draft = entry.draw(event, dated, kind, event_url=service.event_url(event.id) or None)
     if draft is None:
         return None
     before = stored.get(draft.uid)
@@ -96,9 +102,10 @@ def stamp_feeds(
     entries = list(events.entries(tx).values())
     began = state.get(tx, EPOCH)
     checked = calendar.checked(published.values(), began.date() if isinstance(began, datetime) else now.date())
+    checked = max(checked, date.fromisoformat(str(state.get(tx, CHECKED) or checked)))  # what it stamps goes forward
     state.put(tx, CHECKED, checked.isoformat())
     moved = []
-    for feed in book.configuration.feeds:
+    for feed in with_all(book.configuration.feeds, service.settings.service_name):
         shown = calendar.select(feed, entries)
         old = stored.get(feed.name)
         stamp = calendar.stamp(feed, shown, old, now, checked=checked, site=service.settings.public_url)

@@ -18,6 +18,7 @@ from reminders.catalogue.changes import Change, ChangeKind, Changes
 from reminders.catalogue.events import PublishedEvent, Status
 from reminders.errors import BadInput, Held
 from reminders.feed import entry
+from reminders.feed.personal import ALL
 from reminders.files import Snapshot, read_finished
 from reminders.jobs.drawing import EPOCH, draw, stamp_feeds
 from reminders.jobs.service import Book, Service, check_letters, read_book
@@ -94,18 +95,20 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     """Everything the new files cause, in one transaction: a moved date and its corrections are never apart.
 
     What becomes known here must be later than the last pass that owed reminders, on whichever machine that ran: the
-    next one looks only at what happened since.
+    next one looks only at what happened since. And later than the last publication, which calendars may have seen.
     """
     audiences = book.configuration.audiences
     with service.store.writing(alone=events.TURN) as tx:
-        now = max(now, reminded_until(tx) + timedelta(microseconds=1))
+        last = events.published_at(tx) or BEFORE_ALL
+        now = max(now, *(each + timedelta(microseconds=1) for each in (reminded_until(tx), last)))
         before = events.published(tx)
         found = changing.diff(before, book.configuration.catalogue)
         missing = _missing_dates(tx)
         changes = Changes(tuple(each for each in found if _date_missing(each) not in missing))
         invites = {people.address_key(member.address) for audience in audiences for member in audience.members}
         absences = changing.guard_absence(changes, before)
-        lost = sorted(events.feed_stamps(tx).keys() - {feed.name for feed in book.configuration.feeds})
+        known = {name for name, stamp in events.feed_stamps(tx).items() if not stamp.forgotten}
+        lost = sorted(known - {feed.name for feed in book.configuration.feeds} - {ALL})
         reasons = absences + changing.guard(changes, before) + guard_people(people.invited(tx), invites)
         if lost:
             names = ", ".join(f"{name}.ics" for name in lost)
@@ -119,8 +122,7 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         events.save_snapshot(tx, snapshot.files)
         state.put(tx, events.SNAPSHOT, snapshot.digest)
         state.put(tx, LOOK, _look(service))
-        follows = {each.id: each.follows for each in audiences}
-        declare(tx, Declared(book.configuration.kinds, book.configuration.feeds, follows))
+        declare(tx, declarations(book))
         events.forget_feeds(tx, lost)
         state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)
@@ -135,6 +137,12 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     return Refreshed(
         changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn.changed, tuple(feeds), drawn.left_out
     )
+
+
+def declarations(book: Book) -> Declared:
+    """What the files declare of feeds."""
+    read = book.configuration
+    return Declared(read.kinds, read.feeds, {each.id: each.follows for each in read.audiences})
 
 
 def _date_missing(change: Change) -> tuple[str, ...]:
@@ -241,7 +249,8 @@ def _remember(service: Service, refused: Refusal | None) -> None:
 
 def _look(service: Service) -> str:
     """What publishing depends on beside the files: how entries are drawn, and the links in them and in mails."""
-    return f"{entry.LOOK} {service.settings.public_url} {service.settings.zone} {service.key_mark}"
+    chosen = service.settings
+    return f"{entry.LOOK} {chosen.public_url} {chosen.zone} {service.key_mark} {chosen.service_name}"
 
 
 def _held(reasons: Collection[str], *, withdraws: bool) -> str:

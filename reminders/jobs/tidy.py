@@ -39,7 +39,7 @@ def tidy(service: Service, now: datetime) -> Tidied:
             each
             for each in events.entries(tx).values()
             if each.left_at is None
-            and ((each.off and each.last_modified < now - SAID) or (months and each.over < now - months * MONTH))
+            and ((each.off_since and each.off_since < now - SAID) or (months and each.over < now - months * MONTH))
         ]
         if not old:
             return Tidied(expired=expired)

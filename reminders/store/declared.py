@@ -38,10 +38,10 @@ def declare(tx: Connection, declared: Declared) -> None:
     state.put(tx, DECLARED, _adapter().dump_json(plain).decode())
 
 
-def declared(tx: Connection) -> Declared:
-    """What was declared last; nothing before the first publication."""
+def declared(tx: Connection) -> Declared | None:
+    """What was declared last; None before the first publication, or the first by a program that declares."""
     text = state.get(tx, DECLARED)
-    return _adapter().validate_json(str(text)) if text is not None else Declared()
+    return _adapter().validate_json(str(text)) if text is not None else None
 
 
 @lru_cache(maxsize=1)

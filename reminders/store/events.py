@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
@@ -87,7 +87,7 @@ def count_publication(tx: Connection, now: datetime) -> None:
     """Make what was written in this transaction the next publication."""
     state.count(tx, PUBLICATION)
     before = published_at(tx)
-    state.put(tx, PUBLISHED_AT, max(before, now) if before else now)
+    state.put(tx, PUBLISHED_AT, max(before + timedelta(microseconds=1), now) if before else now)
 
 
 def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:
@@ -196,8 +196,8 @@ def save_feed_stamp(tx: Connection, name: str, stamp: FeedStamp) -> None:
 
 
 def forget_feeds(tx: Connection, names: Collection[str]) -> None:
-    """Forget feeds that are no longer declared."""
-    tx.execute(delete(tables.feed).where(tables.feed.c.name.in_(sorted(names))))
+    """Forget what feeds said that are no longer declared, but not when."""
+    tx.execute(update(tables.feed).where(tables.feed.c.name.in_(sorted(names))).values(digest=""))
 
 
 def _earlier(tx: Connection, event: str | None = None) -> _Past:

@@ -135,6 +135,7 @@ entry = Table(
     Column("firm", Boolean, nullable=False, server_default=true()),
     Column("deadline", Text, nullable=False, server_default=""),
     Column("off", Boolean, nullable=False, server_default=false()),
+    Column("off_since", Instant),
     Column("publication", Integer, nullable=False, server_default="0"),
 )
 Index("ix_entry_publication", entry.c.publication)

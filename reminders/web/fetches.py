@@ -12,6 +12,7 @@ from reminders.web.reading import Fetch, Reader
 LOG = logging.getLogger(__name__)
 EVERY = 20.0
 """Seconds between writings: calendars are fetched in bursts on the full hour."""
+BROWSER = "a browser"
 PROGRAMS = (
     (b"google", "Google"),
     (b"thunderbird", "Thunderbird"),
@@ -25,7 +26,7 @@ PROGRAMS = (
     (b"outlook", "Outlook"),
     (b"microsoft", "Outlook"),
     (b"exchange", "Outlook"),
-    (b"mozilla/", "a browser"),  # browsers name the system that Apple's own programs are known by
+    (b"mozilla/", BROWSER),  # browsers name the system that Apple's own programs are known by
     (b"ios/", "iPhone or iPad"),
     (b"dataaccessd", "iPhone or iPad"),
     (b"calendaragent", "Apple Calendar"),
@@ -51,8 +52,13 @@ class Fetches:
         self._noted: dict[int, Fetch] = {}
 
     def note(self, personal: int, user_agent: bytes, seen_at: datetime | None) -> None:
-        """That a personal feed was fetched just now, as it was published at `seen_at`."""
-        self._noted[personal] = Fetch(personal, client(user_agent), self.clock.now(), seen_at)
+        """That a personal feed was fetched just now, as it was published at `seen_at`.
+
+        What a person looks at in a browser is no calendar that has seen it.
+        """
+        program = client(user_agent)
+        if program != BROWSER:
+            self._noted[personal] = Fetch(personal, program, self.clock.now(), seen_at)
 
     async def write(self) -> None:
         """Write down what was noted; what cannot be written now is tried again later."""

@@ -100,9 +100,8 @@ def prepare(
         found = unchanged + _encode([*shown, *more, ("content-length", str(len(data)))])
         return _Form(data, tag.encode(), _Head.of(200, found), _Head.of(304, unchanged))
 
-    packed = gzip.compress(
-        body, 6 if len(body) < LARGE else 1, mtime=0
-    )  # the time of packing must not show in the bytes
+    # The time of packing must not show in the bytes.
+    packed = gzip.compress(body, 6 if len(body) < LARGE else 1, mtime=0)
     return Ready(
         plain=form(body, f'"{name}"'),
         packed=form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]),

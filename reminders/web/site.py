@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
-from threading import Lock
 from urllib.parse import parse_qsl
 
 from reminders.feed import calendar, query
 from reminders.feed.calendar import FeedStamp
 from reminders.feed.entry import Entry
 from reminders.feed.personal import ALL, MINE
-from reminders.feed.selection import Feed
+from reminders.feed.selection import Feed, with_all
 from reminders.feed.style import NEVER_RESTYLED
 from reminders.planning.subscribers import Selection
 from reminders.web.kept import Kept
+from reminders.web.made import Made
 from reminders.web.reading import Personal, Reader, Shelf
 from reminders.web.ready import Ready, prepare
 
@@ -36,42 +35,46 @@ TYPE = "text/calendar; charset=utf-8"
 CACHE = "max-age=900, stale-if-error=86400"
 """A cache between may answer for a day while this server is away; calendar programs forgive no error."""
 PRIVATE = "private, max-age=0, must-revalidate"
-MOST_BYTES, MOST_ADDRESSES, LONG = 64_000_000, 10_000, 1_000
-"""How much is kept in memory of feeds that are made when they are asked for, how many ways to ask for them are known by
-heart, and how many bytes of an address are too many for that."""
+LONG, MOST_ADDRESSES = 300, 4_000
+"""How long an address may be to be known by heart, and how many are."""
 
 
 class Shown:
     """A shelf with its declared feeds ready to serve, by name. What an address asks for beside them is made when it is.
 
-    Where a feed cannot be made, what `before` had of it goes on being shown.
+    Where a declared feed cannot be made, what `before` had of it goes on being shown.
     """
 
     def __init__(self, shelf: Shelf, public_url: str, name: str, before: Shown | None = None) -> None:
         self.shelf = shelf
         self.public_url = public_url
         self.feeds: dict[str, Ready] = {}
-        self._bases = {ALL: Feed(ALL, name)} | {feed.name: feed for feed in shelf.feeds}
-        self._made: OrderedDict[str, Ready] = OrderedDict()
-        self._bytes = 0
-        self._making = Lock()
-        self._known_by_address: dict[tuple[str, bytes], Ready] = {}
-        self._earlier = before.made_earlier() if before else {}
-        for feed in shelf.feeds:
+        self._bases = {feed.name: feed for feed in with_all(shelf.feeds, name)}
+        self._made = Made()
+        self._by_address: dict[tuple[str, bytes], Ready] = {}
+        self._spoilt: set[str] = set()
+        for feed in self._bases.values():
             stamp = shelf.stamps.get(feed.name)
-            if stamp is None:
-                LOG.error("the feed %s was never stamped; `reminders refresh` stamps it", feed.name)
-            if before and stamp and stamp == before.shelf.stamps.get(feed.name) and before.public_url == public_url:
+            if before is not None and before.has(feed.name, stamp, public_url):
                 self.feeds[feed.name] = before.feeds[feed.name]
-            else:
+                continue
+            try:
                 self.feeds[feed.name] = self._make(feed, stamp, private=False)
+            except Exception:
+                LOG.exception("the feed %s cannot be made; what was served before is served", feed.name)
+                self._spoilt.add(feed.name)
+                earlier = before.feeds.get(feed.name) if before is not None else None
+                self.feeds[feed.name] = earlier or self._stand_in(feed, private=False)
+
+    def has(self, name: str, stamp: FeedStamp | None, public_url: str) -> bool:
+        """Whether the declared feed of this stamp is here, and is what it should be."""
+        same = stamp is not None and stamp == self.shelf.stamps.get(name) and public_url == self.public_url
+        return same and name in self.feeds and name not in self._spoilt
 
     async def feed(self, name: str, asked: bytes = b"") -> Ready | None:
         """The public feed of that name as the rest of its address wants it; None if there is none of that name."""
-        if not asked and name in self.feeds:
-            return self.feeds[name]
-        if name not in self._bases:
-            return None
+        if not asked or name not in self._bases:
+            return self.feeds.get(name)
         return await self._found((name, asked), self._feed, name, asked)
 
     async def personal(self, token: str) -> tuple[Personal, Ready] | None:
@@ -83,37 +86,10 @@ class Shown:
         return personal, await self._found((hashed, b""), self._personal, personal)
 
     async def event_calendar(self, id: str) -> Ready | None:
-        """The calendar of one event, or None when nothing of it can be put in a calendar."""
-        if not self.by_event.get(id):
+        """The calendar of one event, which may have no entries yet; None if there is no such event."""
+        if id not in self.shelf.published:
             return None
         return await self._found((query.EVENT + id, b""), self._event_calendar, id)
-
-    async def _found(self, address: tuple[str, bytes], make: Callable[..., Ready], *facts: object) -> Ready:
-        ready = self._known_by_address.get(address)
-        if ready is None:
-            ready = await asyncio.to_thread(make, *facts)
-            if len(self._known_by_address) >= MOST_ADDRESSES:
-                self._known_by_address.clear()
-            if len(address[1]) < LONG:
-                self._known_by_address[address] = ready
-        return ready
-
-    def _feed(self, name: str, asked: bytes) -> Ready:
-        base = self._bases[name]
-        wanted = query.narrow(base, _asked(asked), self.known)
-        return self.feeds[name] if wanted is base and name in self.feeds else self._cached(wanted, private=False)
-
-    def _personal(self, personal: Personal) -> Ready:
-        """It does not say where it is found, so that all who chose the same share its bytes."""
-        name, _, asked = personal.shows.partition("?")
-        base = self._bases.get(name) or self._bases[ALL]
-        if name == MINE:
-            base = Feed(MINE, self._bases[ALL].title, follows=personal.follows)
-        return self._cached(query.narrow(base, _asked(asked.encode()), self.known), private=True)
-
-    def _event_calendar(self, id: str) -> Ready:
-        title = self.shelf.published[id].event.title
-        return self._cached(Feed(query.EVENT + id, title, selection=Selection(events=(id,))), private=False)
 
     @cached_property
     def by_event(self) -> Mapping[str, Sequence[Entry]]:
@@ -133,63 +109,73 @@ class Shown:
         """The feed of what a page shows with these parameters."""
         return query.narrow(self._bases[ALL], asked, self.known)
 
-    def made_earlier(self) -> dict[str, Ready]:
-        """All that was made of this shelf, by key."""
-        return {self._key(Feed(name, ""), private=False): ready for name, ready in self.feeds.items()} | self._made
-
-    def _cached(self, feed: Feed, *, private: bool) -> Ready:
-        key = self._key(feed, private=private)
-        with self._making:
-            ready = self._made.get(key)
-            if ready is None:
-                ready = self._made[key] = self._make(feed, None, private=private)
-                self._bytes += ready.size
-                while self._bytes > MOST_BYTES and len(self._made) > 1:
-                    self._bytes -= self._made.popitem(last=False)[1].size
-                    self._known_by_address.clear()
-            self._made.move_to_end(key)
+    async def _found(self, address: tuple[str, bytes], make: Callable[..., Ready], *facts: object) -> Ready:
+        """What is at an address: known by heart, or made in a thread, as the loop has others to serve."""
+        ready = self._by_address.get(address)
+        if ready is None:
+            ready = await asyncio.to_thread(make, *facts)
+            if len(self._by_address) >= MOST_ADDRESSES:
+                self._by_address.clear()
+            if len(address[1]) < LONG:
+                self._by_address[address] = ready
         return ready
 
-    def _key(self, feed: Feed, *, private: bool) -> str:
-        return f"{private} {feed.name} {feed.follows}"
+    def _feed(self, name: str, asked: bytes) -> Ready:
+        base = self._bases[name]
+        wanted = query.narrow(base, _asked(asked), self.known)
+        return self.feeds[name] if wanted is base else self._kept(wanted, private=False)
+
+    def _personal(self, personal: Personal) -> Ready:
+        """It does not say where it is found, so that all who chose the same share its bytes."""
+        name, _, asked = personal.shows.partition("?")
+        base = self._bases.get(name) or self._bases[ALL]
+        if name == MINE:
+            base = Feed(MINE, self._bases[ALL].title, follows=personal.follows)
+        return self._kept(query.narrow(base, _asked(asked.encode()), self.known), private=True)
+
+    def _event_calendar(self, id: str) -> Ready:
+        title = self.shelf.published[id].event.title
+        return self._kept(Feed(query.EVENT + id, title, selection=Selection(events=(id,))), private=False)
+
+    def _kept(self, feed: Feed, *, private: bool) -> Ready:
+        def make() -> Ready:
+            try:
+                return self._make(feed, None, private=private)
+            except Exception:
+                LOG.exception("the feed %s cannot be made", feed.name)
+                return self._stand_in(feed, private=private)
+
+        return self._made.get(f"{private} {feed.name} {feed.follows}", make)
 
     def _make(self, feed: Feed, stamp: FeedStamp | None, *, private: bool) -> Ready:
-        name = feed.name.partition("?")[0].removeprefix(query.EVENT)
-        try:
-            body, moved = self._join(feed, stamp, private=private)
-        except Exception:
-            LOG.exception("the feed %s cannot be made; what was served before is served", feed.name)
-            earlier = self._earlier.get(self._key(feed, private=private))
-            if earlier is not None:
-                return earlier
-            moved = calendar.last_change(feed, (), self.shelf.checked)
-            body = calendar.join(
-                feed, (), last_modified=moved, checked=self.shelf.checked, source_url=None, page_url=None
-            )
-        return prepare(
-            body,
-            type=TYPE,
-            cache=PRIVATE if private else CACHE,
-            last_modified=moved,
-            secure=self.public_url.startswith("https://"),
-            file_name=f"{name}.ics",
-            private=private,
-        )
-
-    def _join(self, feed: Feed, stamp: FeedStamp | None, *, private: bool) -> tuple[bytes, datetime]:
-        entries = self.shelf.entries.values()
         base = self.shelf.stamps.get(feed.name.partition("?")[0])
-        moved = stamp.last_modified if stamp else calendar.last_change(feed, entries, self.shelf.checked)
         body = calendar.join(
             feed,
-            calendar.select(feed, entries),
-            last_modified=moved,
+            calendar.select(feed, self.shelf.entries.values()),
+            last_modified=stamp.last_modified if stamp else None,
             checked=self.shelf.checked,
             restyle=base.restyle if base else NEVER_RESTYLED,
             source_url=self.public_url + query.path(feed) if self.public_url and not private else None,
             page_url=self.public_url + query.page(feed) if self.public_url else None,
         )
-        return body, moved
+        # What nobody stamps can have changed with anything that was ever published.
+        return self._ready(feed, body, stamp.last_modified if stamp else self.shelf.published_at, private=private)
+
+    def _stand_in(self, feed: Feed, *, private: bool) -> Ready:
+        body = calendar.join(feed, (), last_modified=None, checked=self.shelf.checked, source_url=None, page_url=None)
+        return self._ready(feed, body, None, private=private)
+
+    def _ready(self, feed: Feed, body: bytes, moved: datetime | None, *, private: bool) -> Ready:
+        name = feed.name.partition("?")[0].removeprefix(query.EVENT)
+        return prepare(
+            body,
+            type=TYPE,
+            cache=PRIVATE if private else CACHE,
+            last_modified=moved and moved.replace(microsecond=0),
+            secure=self.public_url.startswith("https://"),
+            file_name=f"{name}.ics",
+            private=private,
+        )
 
 
 class Site:

@@ -10,6 +10,7 @@ import pytest
 from reminders.catalogue.events import Kind
 from reminders.feed import calendar
 from reminders.feed.entry import Entry, draw, stamp
+from reminders.feed.lint import lint_component
 from reminders.feed.selection import Feed
 from reminders.feed.style import NEVER_RESTYLED, Cancelled, Restyle, Shape, Style, read_alarm, restyled, write_alarm
 from tests.builders import CLOSING, COURSE, EPOCH, date, event
@@ -115,6 +116,23 @@ def test_alarms_ring_before_the_deadline_or_the_start_and_for_days_in_the_mornin
     assert [line for line in shown if line.startswith("DESCRIPTION:")][1:] == [f"DESCRIPTION:{title}"] * len(triggers)
     uids = [line for line in shown if line.startswith("UID:")]
     assert len(set(uids)) == len(uids) == 1 + len(triggers)
+
+
+@pytest.mark.parametrize(
+    ("when", "triggers"),
+    [("2018-12-14T10:00", ["-P1D", "-PT2H"]), ("2018-12-14", ["-PT15H"]), ("2018-12-12/2018-12-14", ["-PT15H"])],
+)
+@pytest.mark.parametrize("shape", Shape)
+def test_alarms_of_a_task_count_from_when_it_is_due(when: str, triggers: list[str], shape: Shape) -> None:
+    style = Style(shape, alarms=(timedelta(days=1), timedelta(hours=2)), tasks=True)
+    if shape is Shape.ALL_DAY and "T" in when:
+        triggers = ["-PT15H"]
+    text = restyled(entry(when), style, NEVER_RESTYLED)
+    shown = unfold(text)
+    assert [line for line in shown if line.startswith("TRIGGER")] == [
+        f"TRIGGER;RELATED=END:{each}" for each in triggers
+    ]
+    assert lint_component(text) == []
 
 
 @pytest.mark.parametrize("status", ["cancelled", "postponed"])

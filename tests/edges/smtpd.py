@@ -223,7 +223,7 @@ async def serving(
         handlers = [each._handler_coroutine for each in record.peers if each._handler_coroutine is not None]
         for each in record.peers:
             transport: Any = each.transport
-            if transport is not None:
+            if transport is not None and not transport.is_closing():  # of TLS, once closed, 3.11.2 would raise
                 transport.abort()
         for handler in handlers:
             handler.cancel()

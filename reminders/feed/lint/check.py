@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from reminders.feed.lint.content import Component, Fault, named, nest, read, shown
+from reminders.feed.lint.content import Component, Fault, named, nest, read, read_parameters, shown
 from reminders.feed.lint.series import Entry, First, check_series
 from reminders.feed.lint.times import Moment, duration, moment_of, moments
 from reminders.feed.lint.vocabulary import NAMES, OTHERS, PROPERTIES
@@ -170,7 +170,7 @@ def _check_entries(components: Iterable[Component], faults: list[Fault]) -> tupl
                         uses.setdefault(each.zone, []).append((line.number, each.instant))
         for inside in component.inside:
             if inside.name == "VALARM":
-                _check_alarm(inside, faults)
+                _check_alarm(inside, component.name, first, faults)
         entries.append((component, first))
     check_series(entries, faults)
     return entries, uses
@@ -208,8 +208,17 @@ def _kind(moment: Moment) -> str:
     return "a date" if moment.day else "a time"
 
 
-def _check_alarm(alarm: Component, faults: list[Fault]) -> None:
+def _check_alarm(alarm: Component, alarm_of: str, about: First, faults: list[Fault]) -> None:
+    """One alarm of a component of this name that has the properties `about` (RFC 5545, 3.8.6.3)."""
     first = _check_lines(alarm, faults)
+    trigger = first.get("TRIGGER")
+    related = read_parameters(trigger.parameters).get("RELATED", "START").upper() if trigger else ""
+    if trigger and related in ("START", "END") and not trigger.value.endswith("Z"):
+        needed = ("DTEND", "DUE", "DURATION") if related == "END" else ("DTSTART",)
+        told = alarm_of == "VEVENT" and related == "START"  # that an event has no start is said of the event
+        if not told and not any(name in about for name in needed):
+            what = f"TRIGGER: it counts from the {related.lower()}, but the entry has no {' or '.join(needed)}"
+            faults.append(Fault(trigger.number, what))
     action = first["ACTION"].value.upper() if "ACTION" in first else ""
     for name in ("ACTION", "TRIGGER", *_ALARMS.get(action, ())):
         if name not in first:

@@ -27,6 +27,7 @@ def upgrade() -> None:
         *(text("timezone"), sa.Column("level", sa.Integer()), text("provider"), text("categories")),
         *(sa.Column("firm", sa.Boolean(), nullable=False, server_default=sa.true()), text("deadline")),
         *(sa.Column("off", sa.Boolean(), nullable=False, server_default=sa.false()), number("publication")),
+        sa.Column("off_since", INSTANT),
     ):
         op.add_column("entry", column)
     op.create_index(op.f("ix_entry_publication"), "entry", ["publication"])
