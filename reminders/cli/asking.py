@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -207,10 +208,10 @@ def preview(event: str, kind: str | None, notice: str, html: bool, config: Path)
 @config_option
 @click.pass_context
 def feed(context: click.Context, name: str, linted: bool, config: Path) -> None:
-    """The feed NAME as it is published, in iCalendar. With --lint, NAME may also be a file such as ./dates.ics."""
+    """The feed NAME as it is published, such as courses or 'all?level=2'. With --lint also a file: ./dates.ics."""
     from reminders.errors import WrongUse
 
-    is_file = bool({"/", ".", os.sep} & set(name))  # no name of a feed has any of these
+    is_file = bool({"/", ".", os.sep} & set(name.partition("?")[0]))  # no name of a feed has any of these
     if is_file and not linted:
         raise WrongUse(f"{name} is no name of a feed; add --lint if you want this file to be checked")
     if not is_file:
@@ -241,10 +242,13 @@ def _published(name: str, config: Path) -> bytes:
 
     with opened(config) as service:
         shelf = StoreReader(service, SystemClock()).shelf()
-        feeds = Shown(shelf, service.settings.public_url, service.settings.service_name).feeds
-    if name not in feeds:
+        shown = Shown(shelf, service.settings.public_url, service.settings.service_name)
+    base, _, asked = name.partition("?")
+    ready = asyncio.run(shown.feed(base, asked.encode()))
+    if ready is None or not shelf.published:
+        feeds = list(shown.feeds) if shelf.published else []
         raise WrongUse(f"there is no feed '{name}': the feeds are {', '.join(feeds) or 'none yet'}")
-    return feeds[name].plain.body
+    return ready.plain.body
 
 
 @click.command()

@@ -172,7 +172,16 @@ def join(
     if not shown:
         parts.append(_nothing(checked))
     parts.append(_END)
-    return b"".join([part.encode() for part in parts])  # a fifth faster than all at once, which would be wide text
+    return b"".join([_encoded(part) for part in parts])  # a fifth faster than all at once, which would be wide text
+
+
+def _encoded(part: str) -> bytes:
+    """A part in UTF-8, or nothing of one that cannot be written: better one date less than a calendar less."""
+    try:
+        return part.encode()
+    except UnicodeEncodeError:
+        LOG.exception("an entry cannot be written and is left out")
+        return b""
 
 
 def _in_style(entry: Entry, feed: Feed, restyle: Restyle) -> str:

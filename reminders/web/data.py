@@ -139,8 +139,8 @@ class EventData(_Data):
     """The status of the event as a whole. Its dates have it too, or a worse one of their own."""
     page: str
     """The address of its page. Relative to this document while the service has no public address."""
-    calendar: str | None
-    """The address of its dates as iCalendar; null while none of them can be shown in a calendar."""
+    calendar: str
+    """The address of its dates as iCalendar. A calendar waits for the first one while there is none."""
     revision: int
     """Counts the changes of any of its facts from 1."""
     dates: list[DateData]
@@ -180,10 +180,9 @@ def everything(event: Event, kind: str) -> bool:
 
 def render(shelf: Shelf, *, name: str, public_url: str, chosen: Chosen = everything) -> bytes:
     """The document as UTF-8. `name` is what the service is called; `public_url` has no slash at its end, or is ""."""
-    drawn = {entry.event for entry in shelf.entries.values() if entry.left_at is None}
     events = [
-        _event(each, dates, shelf, public_url, drawn=id in drawn)
-        for id, each in sorted(shelf.published.items())
+        _event(each, dates, shelf, public_url)
+        for _, each in sorted(shelf.published.items())
         if (dates := _chosen(each, chosen)) is not None
     ]
     latest = shelf.changes.latest
@@ -206,9 +205,7 @@ def _chosen(published: PublishedEvent, chosen: Chosen) -> list[PublishedDate] | 
     return dates if dates or (not event.dates and chosen(event, "")) else None
 
 
-def _event(
-    published: PublishedEvent, dates: list[PublishedDate], shelf: Shelf, public_url: str, *, drawn: bool
-) -> EventData:
+def _event(published: PublishedEvent, dates: list[PublishedDate], shelf: Shelf, public_url: str) -> EventData:
     event, source = published.event, published.event.source
     page = f"{public_url}/events/{event.id}"
     return EventData(
@@ -223,7 +220,7 @@ def _event(
         source=None if source is None else _source(source),
         status=event.status,
         page=page,
-        calendar=f"{page}.ics" if drawn else None,
+        calendar=f"{page}.ics",
         revision=published.revision,
         dates=[_date(each, kind_of(each.date.kind, shelf.kinds)) for each in dates],
     )

@@ -38,7 +38,7 @@ class Feeds:
         shown = await self.site.shown()
         found = await shown.personal(token) if slash and file.endswith(SUFFIX) and "/" not in file else None
         if found is None:
-            await refuse(404, "There is no calendar at this address.", send)
+            await refuse(404, "There is no calendar at this address.", send, ("cache-control", "no-store"))
             return
         personal, ready = found
         if scope["method"] == "GET":

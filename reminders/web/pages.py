@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -135,7 +136,10 @@ class Pages:
         return self.render("failed.html.j2", request, status=status, headers=more, title=title, words=words)
 
     async def _list(self, request: Request, template: str) -> Response:
-        shown = await self.site.shown()
+        # In a thread: thousands of dates take a second, in which the loop has calendars to serve.
+        return await asyncio.to_thread(self._listed, request, template, await self.site.shown())
+
+    def _listed(self, request: Request, template: str, shown: Shown) -> Response:
         shelf = shown.shelf
         choices = _choices(shelf.published.values(), shelf.kinds)
         chosen = {

@@ -179,21 +179,8 @@ def test_what_is_not_known_is_empty_or_null_and_never_left_out() -> None:
         *("provider", "categories", "description", "link", "contact"),
         "level",
         "source",
-        "calendar",
         "dates",
     }
-
-
-def test_only_what_a_calendar_can_show_has_one() -> None:
-    told = document(event("a", date("tba")), event("b", date("2019")), event("c", date(status="withdrawn")))["events"]
-    assert [bool(each["calendar"]) for each in told] == [False, True, False]
-
-
-def test_an_event_whose_last_entry_left_the_feeds_has_no_calendar_any_more() -> None:
-    before = shelf([published(event())])
-    left = {uid: replace(each, left_at=EPOCH) for uid, each in before.entries.items()}
-    read = json.loads(data.render(replace(before, entries=left), name="Dates", public_url=""))
-    assert read["events"][0]["calendar"] is None
 
 
 def test_what_was_called_off_is_told_with_its_status() -> None:

@@ -78,6 +78,12 @@ def test_feeds_keep_the_order_of_the_file() -> None:
     assert [feed.name for feed in feeds] == ["zebra", "ant", "2019"]
 
 
+def test_the_name_of_peoples_own_calendars_cannot_be_taken() -> None:
+    with pytest.raises(BadInput) as raised:
+        parsed("feeds: {mine: {title: Ours}}")
+    assert "a calendar cannot be called 'mine'" in str(raised.value)
+
+
 def test_every_problem_is_found_at_once() -> None:
     with pytest.raises(BadInput) as raised:
         parsed("feeds:\n  one: {tilte: One}\n  two: {title: Two, colour: blue}\n  Three: {title: Three}\n")

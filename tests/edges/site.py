@@ -116,11 +116,15 @@ class Memory:
             self._amendments = new + self._amendments
         return tell(self._amendments, old.kinds, (old.changes.began or now, now))
 
-    def spoil(self) -> None:
-        """Publish entries that cannot be encoded, under new stamps."""
+    def spoil(self, event: str = "") -> None:
+        """Publish a text of this event that cannot be encoded; or stamps of which nothing can be made."""
         old = self._shelf
-        entries = {uid: replace(each, text=f"{each.text}\ud800") for uid, each in old.entries.items()}
+        spoilt = {id: replace(it, text=f"{it.text}\ud800") for id, it in old.entries.items() if it.event == event}
+        wrong: Any = "no time at all"
         stamps = {name: replace(each, digest="spoilt") for name, each in old.stamps.items()}
+        if not event:
+            stamps = {name: replace(each, last_modified=wrong) for name, each in old.stamps.items()}
+        entries = {**old.entries, **spoilt}
         self._shelf = replace(old, publication=old.publication + 1, entries=entries, stamps=stamps)
 
     def give(self, token: str, personal: Personal) -> None:

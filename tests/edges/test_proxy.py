@@ -91,6 +91,7 @@ def proxy(folder: Path, behind: int) -> Iterator[Proxy]:
         (f"/etc/ssl/{HOST}.pem", f"{folder}/chain.pem", 1),
         (f"/etc/ssl/{HOST}.key", f"{folder}/key.pem", 1),
         ("/var/cache/nginx/dates", f"{folder}/cache", 1),
+        ("/var/log/nginx/error.log", f"{folder}/error.log", 1),
         ("127.0.0.1:8025", f"127.0.0.1:{behind}", 4),
         ("200 10s", "200 1s", 1),
     ):
@@ -166,6 +167,7 @@ def test_conditions_and_encodings_come_through(front: Proxy) -> None:
 def test_the_proxy_writes_no_address_down_that_can_be_used(front: Proxy) -> None:
     for path in (f"/unsubscribe/{TOKEN}", f"/you/{TOKEN}", f"/my/{TOKEN}/dates.ics"):
         front.ask(path)
+        front.ask(path, secure=False)
     front.ask("/past")
     written = front.log.read_text()
     assert "/past" in written

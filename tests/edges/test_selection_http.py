@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import logging
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx2
 import pytest
 from icalendar import Calendar
 
-from tests.builders import utc
-from tests.edges.site import Memory, visit
+from reminders.web.made import MOST, Made
+from reminders.web.ready import Ready, prepare
+from tests.builders import date, event, utc
+from tests.edges.site import Memory, seed, visit
 from tests.edges.test_feeds_http import eventually, summaries
 
 ALL = "/feeds/all.ics"
@@ -76,9 +79,55 @@ def test_a_selection_without_dates_changes_nothing_when_other_dates_do(site: htt
     assert site.get(f"{ALL}?level=99").content == before.content
 
 
-def test_the_last_change_of_a_selection_is_that_of_what_it_shows(site: httpx2.Client) -> None:
-    assert site.get(f"{ALL}?level=2").headers["Last-Modified"] == "Fri, 23 Nov 2018 09:00:00 GMT"
-    assert site.get(f"{ALL}?level=99").headers["Last-Modified"] == "Fri, 23 Nov 2018 00:00:00 GMT"
+def test_what_left_a_selection_is_news_to_programs_that_compare_times(site: httpx2.Client, memory: Memory) -> None:
+    """The newest of what is still shown is older than what is gone."""
+    address = f"{ALL}?level=2"
+    before = site.get(address)
+    assert "LAST-MODIFIED" not in before.text.partition("BEGIN:VEVENT")[0]
+    memory.publish([replace(each, level=3) if each.level == 2 else each for each in seed()], utc("2018-12-01T10:00"))
+    eventually(site, address, "No dates")
+    answer = site.get(address, headers={"If-Modified-Since": before.headers["Last-Modified"]})
+    assert answer.status_code == 200
+    assert answer.headers["Last-Modified"] == "Sat, 01 Dec 2018 10:00:00 GMT"
+
+
+def test_an_event_without_dates_has_a_calendar_that_waits_for_one(site: httpx2.Client) -> None:
+    assert summaries(site.get("/events/mary-seacole-programme.ics")) == ["No dates announced yet"]
+    assert site.get("/events/no-such.ics").status_code == 404
+
+
+def test_whatever_is_asked_takes_a_bounded_part_of_memory() -> None:
+    made = Made()
+    ready = prepare(b"x", type="text/calendar", cache="", last_modified=None, secure=False)
+    for number in range(MOST + 500):
+        made.get(str(number), lambda: ready)
+    calls: list[str] = []
+
+    def again() -> Ready:
+        calls.append("made")
+        return ready
+
+    made.get(str(MOST + 499), again)
+    assert calls == []
+    made.get("0", again)
+    assert calls == ["made"]
+
+
+def test_the_list_is_no_burden_for_calendars(memory: Memory) -> None:
+    """Two thousand events take a page a second or so, in which a feed is still answered."""
+    many = [event(f"event-{number:04}", date("2019-02-12"), title=f"Event {number}") for number in range(2_000)]
+    memory.publish(many)
+    with visit(memory) as site, httpx2.Client(base_url=site.base_url, trust_env=False, timeout=30) as reader:
+        site.get(ALL)
+        page = threading.Thread(target=reader.get, args=("/",))
+        page.start()
+        waits = []
+        while page.is_alive():
+            begun = time.monotonic()
+            site.head(ALL)
+            waits.append(time.monotonic() - begun)
+        page.join()
+    assert len(waits) > 5, "it was not answered meanwhile"
 
 
 def test_alarms_and_tasks_are_for_those_who_ask(site: httpx2.Client) -> None:
@@ -89,18 +138,33 @@ def test_alarms_and_tasks_are_for_those_who_ask(site: httpx2.Client) -> None:
     assert "DUE:20181214T100000Z" in tasks
 
 
-def test_a_feed_that_cannot_be_made_is_served_as_it_was(memory: Memory, caplog: pytest.LogCaptureFixture) -> None:
-    """A text that no encoding can write, which no catalogue lets through, stands for any fault of drawing."""
+@pytest.mark.parametrize("path", [ALL, "/feeds/courses.ics", f"{ALL}?category=course", f"{ALL}?kind=course&alarms=1d"])
+def test_an_entry_that_cannot_be_written_is_left_out_and_the_others_stay(
+    memory: Memory, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with visit(memory) as site:
-        known = {path: site.get(path).content for path in (ALL, "/feeds/courses.ics", f"{ALL}?level=2")}
-        with caplog.at_level(logging.ERROR):
-            memory.spoil()
-            time.sleep(1.1)  # until it asks again
-            site.get("/")
-        for path, bytes in known.items():
-            answer = site.get(path)
-            assert (answer.status_code, answer.content) == (200, bytes), path
-        unseen = site.get(f"{ALL}?level=3")
-        assert unseen.status_code == 200
-        assert summaries(unseen) == ["No dates announced yet"]
+        before = summaries(site.get(path))
+        memory.spoil("having-difficult-conversations-2019")
+        time.sleep(1.1)  # until it asks again
+        site.get("/")
+        answer = site.get(path)
+    assert answer.status_code == 200
+    assert summaries(answer) == [each for each in before if "Difficult" not in each]
+    assert "left out" in caplog.text
+
+
+def test_a_declared_feed_that_cannot_be_made_is_served_as_it_was(
+    memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = (ALL, "/feeds/courses.ics", "/feeds/deadlines.ics")
+    with visit(memory) as site:
+        known = {path: site.get(path).content for path in paths}
+        memory.spoil()
+        time.sleep(1.1)
+        site.get("/")
+        assert {path: site.get(path).content for path in paths} == known
+        memory.publish(seed(), utc("2018-12-01T10:00"))
+        time.sleep(1.1)
+        site.get("/")
+        assert site.get(ALL).status_code == 200
     assert "cannot be made" in caplog.text

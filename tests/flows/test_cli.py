@@ -133,14 +133,14 @@ def test_the_passes_are_commands_and_the_feed_is_printed_as_it_is_served(seed: P
     none = typed("feed", "nothing", *config(seed))
     assert (none.code, none.err) == (
         2,
-        "there is no feed 'nothing': the feeds are leadership, deadlines, courses\n",
+        "there is no feed 'nothing': the feeds are leadership, deadlines, courses, all\n",
     )
 
 
 def test_a_feed_or_a_file_is_linted_line_by_line(seed: Path, tmp_path: Path) -> None:
     typed("db", "init", *config(seed))
     typed("refresh", *config(seed))
-    for name in ("leadership", "deadlines", "courses"):
+    for name in ("leadership", "deadlines", "courses", "all?level=2&alarms=1d", "all?tasks=yes&alarms=1d"):
         well = typed("feed", name, "--lint", *config(seed))
         assert (well.code, well.out) == (0, f"{name}.ics: nothing is wrong.\n")
     file = tmp_path / "theirs.ics"

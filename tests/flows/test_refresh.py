@@ -352,10 +352,12 @@ def test_a_date_that_went_missing_is_reported_once_and_not_withdrawn_with_others
 
 
 def test_a_calendar_that_people_may_have_subscribed_to_is_not_dropped_without_a_word(walk: Walk) -> None:
-    walk.write("feeds.yaml", "feeds:\n  everything: {title: All dates}\n")
-    with pytest.raises(Held, match=r"Calendars that people may have subscribed to would be gone: all\.ics\."):
+    walk.write("feeds.yaml", "feeds:\n  first: {title: All dates}\n  second: {title: All dates}\n")
+    walk.refresh(LATER)
+    walk.write("feeds.yaml", "feeds:\n  third: {title: All dates}\n")
+    with pytest.raises(Held, match=r"subscribed to would be gone: first\.ics, second\.ics\."):
         walk.refresh(LATER)
-    assert walk.refresh(LATER, release=True).feeds == ("everything",)
+    assert walk.refresh(LATER, release=True).feeds == ("third",)
     walk.events(many(21))
     assert walk.refresh(LATER).changes is not None
 
