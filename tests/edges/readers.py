@@ -184,9 +184,10 @@ CALCURSE = re.compile(
     r"(?P<m>\d\d)/(?P<d>\d\d)/(?P<y>\d{4})"
     r"(?: @ (?P<from>\d\d:\d\d) -> (?P<em>\d\d)/(?P<ed>\d\d)/(?P<ey>\d{4}) @ (?P<to>\d\d:\d\d)"
     r"| \[1\](?: \{1D -> (?P<lm>\d\d)/(?P<ld>\d\d)/(?P<ly>\d{4})\})?)"
+    r"(?: \{\d+[DWMY][^}]*\})?"
     r" ?>[0-9a-f]{40} \|?(?P<title>.*)"
 )
-"""A line of its own file: an appointment, a day, or a day repeated daily until the last."""
+"""A line of its own file: an appointment, a day, or a day repeated daily until the last; and how it repeats."""
 
 
 def by_calcurse(feeds: Feeds, folder: Path) -> Seen:
