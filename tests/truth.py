@@ -200,7 +200,8 @@ def _follows(template: tuple[date, date], times: tuple[date, date], by: timedelt
     """Whether times are just those that clocks show which are as many days later, and as long."""
     if not isinstance(template[0], datetime):
         return True
-    there, length = ZoneInfo(zone), template[1] - template[0]
+    there = ZoneInfo(zone)
+    length: timedelta = template[1] - template[0]
     wall = template[0].astimezone(there).replace(tzinfo=None) + by
     for clock, instant in ((wall, times[0]), (wall + length, times[1])):
         readings = {clock.replace(tzinfo=there, fold=fold).astimezone(UTC) for fold in (0, 1)}
