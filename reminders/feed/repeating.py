@@ -112,29 +112,30 @@ class _Frame:
         """The beginning and the end as clocks there show them; if not `always`, only where that says enough."""
         from reminders.feed.lines import Local
 
-        found: Properties = {}
-        if self.clocks is None:
-            return found
-        for name in ("DTSTART", "DTEND"):
-            instant = properties[name]
-            if not isinstance(instant, datetime):
-                raise AssertionError("clocks are of series of instants")
-            clock = zones.local(instant, self.zone)
-            described = self.clocks.since <= clock.year <= self.clocks.through
-            if not always and not (described and zones.instants(clock, self.zone) == (instant,)):
-                return {}
-            found[name] = Local(clock, timezone.tzid(self.clocks))
-        return found
+        begins, ends = properties["DTSTART"], properties["DTEND"]
+        if self.clocks is None or not isinstance(begins, datetime) or not isinstance(ends, datetime):
+            return {}
+        shown = {instant: zones.local(instant, self.zone) for instant in (begins, ends)}
+        enough = shown[ends] - shown[begins] == ends - begins and all(
+            self.clocks.since <= clock.year <= self.clocks.through and zones.instants(clock, self.zone) == (instant,)
+            for instant, clock in shown.items()
+        )
+        name = timezone.tzid(self.clocks)
+        return {"DTSTART": Local(shown[begins], name), "DTEND": Local(shown[ends], name)} if enough or always else {}
 
     @property
     def until(self) -> str:
-        """The end of the rule as it must be written: an instant for instants, the later where clocks show it twice."""
+        """The end of the rule as it must be written: for instants the latest that the last can be taken for."""
         if self.rule.until is None:
             return ""
         if self.start is None:
             return f"{self.rule.until:%Y%m%d}"
-        clock = datetime.combine(self.rule.until, self.start, ZoneInfo(self.zone))
-        return f"{max(clock.replace(fold=fold).astimezone(UTC) for fold in (0, 1)):%Y%m%dT%H%M%SZ}"
+        return f"{latest(datetime.combine(self.rule.until, self.start), self.zone):%Y%m%dT%H%M%SZ}"
+
+
+def latest(clock: datetime, zone: str) -> datetime:
+    """The last UTC instant that a program may take a naive time for: clocks may show it twice, or skip it."""
+    return max(clock.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1))
 
 
 def _frame(series: EventDate, repeats: Repeats, master: Properties, there: Clocks | None) -> _Frame:
@@ -150,10 +151,22 @@ def _frame(series: EventDate, repeats: Repeats, master: Properties, there: Clock
 
 
 def _spelt(rule: Recurrence, first: date) -> Recurrence:
-    """The rule, with the leap day in it: where only the start says so, some programs go on with 1 March."""
-    bare = rule.frequency is Frequency.YEARLY and not rule.month_days and not rule.weekdays
-    if bare and (first.month, first.day) == (2, 29):
-        return replace(rule, months=rule.months or (2,), month_days=(29,))
+    """The same days in words that every program understands: ical.js, and Thunderbird with it, errs on some others.
+
+    A leap day that only the start says becomes 1 March there, days of all the months of a year are those of one, a day
+    of the month counted from its end is looked for endlessly among days, and BYSETPOS is not for weeks.
+    """
+    if rule.frequency is Frequency.YEARLY and not rule.weekdays:
+        if not rule.month_days and (first.month, first.day) == (2, 29):
+            return replace(rule, months=rule.months or (2,), month_days=(29,))
+        if rule.month_days and not rule.months and not rule.positions:
+            return replace(rule, months=tuple(range(1, 13)))
+    if rule.frequency is Frequency.DAILY and rule.month_days and rule.interval == 1:
+        return replace(rule, frequency=Frequency.MONTHLY)
+    if rule.frequency is Frequency.WEEKLY and rule.positions:
+        week = sorted(rule.weekdays, key=lambda each: (each[0] - rule.week_start) % 7)
+        chosen = {week[each - 1 if each > 0 else each] for each in rule.positions}
+        return replace(rule, positions=(), weekdays=tuple(sorted(chosen)))
     return rule
 
 

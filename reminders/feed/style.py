@@ -19,7 +19,7 @@ from reminders.catalogue import zones
 from reminders.catalogue.neighbours import neighbour
 from reminders.catalogue.recurrence import parse_recurrence
 from reminders.feed.entry import Entry, stamps
-from reminders.feed.repeating import BLOCK
+from reminders.feed.repeating import BLOCK, latest
 from reminders.feed.timezone import zone_of
 
 MORNING = timedelta(hours=9)
@@ -148,7 +148,7 @@ def _component(
 def _joined(lines: dict[str, str]) -> str:
     from reminders.feed.lines import fold  # takes long to import, and other styles rewrite nothing that is so long
 
-    long = {name: lines[name] for name in _REWRITTEN if len(lines.get(name, "")) > _LONGEST}
+    long = {name: lines[name] for name in ("EXDATE", "RRULE") if len(lines.get(name, "")) > _LONGEST}
     return "".join((lines | {name: fold(line) for name, line in long.items()}).values())
 
 
@@ -181,9 +181,8 @@ def _rule(line: str, start: str, shape: Shape, zone: str) -> str:
     found = _UNTIL.search(line)
     until = ""
     if found:
-        instant = datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        later = instant + BLOCK
-        until = f"{zones.local(instant, zone):%Y%m%d}" if shape is Shape.ALL_DAY else f"{later:%Y%m%dT%H%M%SZ}"
+        shown = zones.local(datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC), zone)
+        until = f"{shown:%Y%m%d}" if shape is Shape.ALL_DAY else f"{latest(shown + BLOCK, zone):%Y%m%dT%H%M%SZ}"
         line = line.replace(found[1], until)
     _, (clock,) = _read(start)
     if shape is Shape.INSTANT and (clock + BLOCK).date() != clock.date():  # it was drawn by the days before

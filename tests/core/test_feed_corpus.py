@@ -39,11 +39,32 @@ def test_a_golden_feed_is_one_calendar_of_lines_that_fit(case: str) -> None:
     lines = unfold(corpus.golden()[case].decode())
     assert lines[:2] == ["BEGIN:VCALENDAR", "VERSION:2.0"]
     assert names(lines).count("METHOD") == 0
-    begun = [line for line in lines if line.startswith("BEGIN:")]
-    assert begun == ["BEGIN:VCALENDAR"] + ["BEGIN:VEVENT"] * (len(begun) - 1) and len(begun) > 1
-    assert [line.replace("END:", "BEGIN:") for line in lines if line.startswith("END:")] == begun[1:] + begun[:1]
-    uids = [line for line in lines if line.startswith("UID:")]
-    assert len(set(uids)) == len(uids) == len(begun)
+    begun = [line.removeprefix("BEGIN:") for line in lines if line.startswith("BEGIN:")]
+    assert sorted(begun) == sorted(line.removeprefix("END:") for line in lines if line.startswith("END:"))
+    assert begun[0] == "VCALENDAR"
+    assert begun == sorted(begun, key=ORDER.index), "zones come first"
+    assert begun.count("VEVENT") >= 1
+    components = corpus_components(lines)
+    named = [(each["UID"], each.get("RECURRENCE-ID")) for each in components]
+    assert len(set(named)) == len(named) == begun.count("VEVENT")
+    assert all(
+        "RRULE" in each or "RECURRENCE-ID" in each or sum(uid == each["UID"] for uid, _ in named) == 1
+        for each in components
+    )
+
+
+ORDER = ("VCALENDAR", "VTIMEZONE", "DAYLIGHT", "STANDARD", "VEVENT")
+
+
+def corpus_components(lines: list[str]) -> list[dict[str, str]]:
+    """The properties of each VEVENT by name."""
+    found: list[dict[str, str]] = []
+    for line, name in zip(lines, names(lines), strict=True):
+        if line == "BEGIN:VEVENT":
+            found.append({})
+        elif found:
+            found[-1].setdefault(name, line.removeprefix(name))
+    return found
 
 
 @pytest.mark.parametrize("case", MOVED)
@@ -64,10 +85,12 @@ STAMPS = ("DTSTAMP", "LAST-MODIFIED", "SEQUENCE")
 
 def _entries(feed: str) -> dict[str, tuple[dict[str, str], list[str]]]:
     """The stamps and all other lines of each entry, by uid."""
-    found = {}
+    found: dict[str, tuple[dict[str, str], list[str]]] = {}
     for block in feed.split("BEGIN:VEVENT\r\n")[1:]:
         lines = unfold(block.removesuffix("END:VCALENDAR\r\n"))
         said = [line for line in lines if not line.startswith(STAMPS)]
         stamps = {line.partition(":")[0]: line.partition(":")[2] for line in lines if line.startswith(STAMPS)}
-        found[next(line for line in lines if line.startswith("UID:"))] = (stamps, said)
+        own, all_said = found.setdefault(next(line for line in lines if line.startswith("UID:")), (stamps, []))
+        assert own == stamps, "all that is said of a series is equally new"
+        all_said += said
     return found

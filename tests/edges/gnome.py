@@ -51,8 +51,8 @@ def by_libecal(text: str) -> list[Shown]:
         found.append(
             {
                 "title": component.get_summary().get_value(),
-                "starts": moment(component.get_dtstart().get_value()),
-                "ends": moment(component.get_dtend().get_value()),
+                "starts": moment(in_zone(component.get_dtstart(), calendar)),
+                "ends": moment(in_zone(component.get_dtend(), calendar)),
                 "status": status(component.get_status()),
                 "place": component.get_location() or "",
                 "text": "\n".join(text.get_value() for text in component.get_descriptions()),
@@ -69,8 +69,18 @@ def events(calendar: Any) -> Iterator[Any]:
         each = calendar.get_next_component(kind)
 
 
+def in_zone(written: Any, calendar: Any) -> Any:
+    """A time of libecal's, which it keeps apart from its zone."""
+    time, tzid = written.get_value(), written.get_tzid()
+    if tzid and not time.is_utc():
+        time.set_timezone(calendar.get_timezone(tzid))
+    return time
+
+
 def moment(time: Any) -> str:
-    """A day or an instant as ISO text; an instant that is not in UTC lacks the offset, and so is seen."""
+    """A day or an instant as ISO text; an instant of which the zone is not known lacks the offset, and so is seen."""
+    if not time.is_date() and not time.is_utc() and time.get_timezone():
+        time = time.convert_to_zone(ICalGLib.Timezone.get_utc_timezone())
     day = f"{time.get_year():04}-{time.get_month():02}-{time.get_day():02}"
     if time.is_date():
         return day

@@ -164,10 +164,11 @@ def _by_khal(feeds: Feeds, folder: Path) -> Seen:
     _run(folder, *khal, "import", "--batch", "--include-calendar", "feed", *map(str, files.values()))
     form = "{uid}|{status}|{title}|{start-long-full}|{end-long-full}|{all-day}"
     days = f"{(LAST - FIRST).days}d"
-    listed = _run(folder, *khal, "list", "--once", "--day-format", "", "--format", form, str(FIRST), days)
+    listed = _run(folder, *khal, "list", "--day-format", "", "--format", form, str(FIRST), days)
     names, seen = list(feeds), {name: list[Shown]() for name in feeds}
-    for entry in re.split(r"^(?=\d+\.[0-9a-f-]{36}\|)", listed, flags=re.MULTILINE)[1:]:
-        uid, status, rest = entry.strip().split("|", 2)
+    told = (each.strip() for each in re.split(r"^(?=\d+\.[0-9a-f-]{36}\|)", listed, flags=re.MULTILINE)[1:])
+    for entry in dict.fromkeys(told):  # what takes several days is listed on each
+        uid, status, rest = entry.split("|", 2)
         title, starts, ends, all_day = rest.rsplit("|", 3)
         start, end = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (starts, ends))
         times = (start.date(), end.date() + timedelta(days=1)) if all_day == "True" else (start, end)
@@ -183,9 +184,10 @@ CALCURSE = re.compile(
     r"(?P<m>\d\d)/(?P<d>\d\d)/(?P<y>\d{4})"
     r"(?: @ (?P<from>\d\d:\d\d) -> (?P<em>\d\d)/(?P<ed>\d\d)/(?P<ey>\d{4}) @ (?P<to>\d\d:\d\d)"
     r"| \[1\](?: \{1D -> (?P<lm>\d\d)/(?P<ld>\d\d)/(?P<ly>\d{4})\})?)"
+    r"(?: \{\d+[DWMY][^}]*\})?"
     r" ?>[0-9a-f]{40} \|?(?P<title>.*)"
 )
-"""A line of its own file: an appointment, a day, or a day repeated daily until the last."""
+"""A line of its own file: an appointment, a day, or a day repeated daily until the last; and how it repeats."""
 
 
 def by_calcurse(feeds: Feeds, folder: Path) -> Seen:
@@ -353,6 +355,10 @@ READERS: Mapping[str, Callable[[Feeds, Path], Seen]] = {
     "libecal": by_libecal,
     "ical.js": by_ical_js,
 }
+
+
+EXPANDING = ("recurring-ical-events", "khal")
+"""Those that list every time that an entry repeats; to the others it is one with a rule."""
 
 
 def differences(seen: list[Shown], truth: list[Shown]) -> Iterator[str]:

@@ -1,11 +1,20 @@
-"""Dates that repeat: two libraries, for two languages, work out the same times from the same feed."""
+"""Dates that repeat: two libraries, for two languages, work out the same times from the same feed as the planner."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
+import pytest
+
+from reminders.catalogue.events import EventDate, Status
+from reminders.catalogue.series import occurrences
+from reminders.feed.repeating import BLOCK
+from tests import corpus, truth
 from tests.edges.readers import Occurrence, occurrences_by_ical_js, occurrences_by_recurring_ical_events
+from tests.publishing import read
 
 LONDON = """\
 BEGIN:VTIMEZONE
@@ -150,3 +159,85 @@ def test_ical_js_ends_a_time_before_it_starts_where_its_clock_shows_no_such_end(
     assert found[1] == ("Night", start, start - timedelta(minutes=30))
     found = occurrences_by_recurring_ical_events({"gap": feed}, SINCE, UNTIL)["gap"]
     assert found[1] == ("Night", start, start + timedelta(minutes=30))
+
+
+# The golden feeds. They are compared over two leap days and a dozen changes of the clocks.
+
+CASES = [name for name in corpus.SOURCES if name.startswith("repeats-")]
+GOLDEN = {name: corpus.golden()[name] for name in CASES}
+FROM, TO = datetime(2018, 11, 1, tzinfo=UTC), datetime(2025, 3, 1, tzinfo=UTC)
+Times = tuple[date | datetime, date | datetime]
+
+
+def planned(case: str) -> list[Times]:
+    """When the planner has the occurrences that a calendar shows."""
+    found: list[Times] = []
+    for event in read({f"{case}.yaml": corpus.SOURCES[case].read_bytes()}):
+        for series in event.dates:
+            around = occurrences(series, FROM.date() - timedelta(days=9), TO.date() + timedelta(days=9))
+            found += [times_of(each) for each in around if each.status is not Status.WITHDRAWN]
+    return sorted((each for each in found if FROM <= _instant(each[0]) < TO), key=str)
+
+
+def times_of(found: EventDate) -> Times:
+    when = found.when
+    assert when.first and when.last
+    if when.starts is None or when.ends is None:
+        return when.first, when.last + timedelta(days=1)
+    if when.starts != when.ends:
+        return when.starts, when.ends
+    deadline = corpus.KINDS[found.kind][1]
+    return (when.ends - BLOCK, when.ends) if deadline else (when.starts, when.starts + BLOCK)
+
+
+def _instant(moment: date | datetime) -> datetime:
+    return moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def by_ical_js(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Occurrence]]:
+    return occurrences_by_ical_js(GOLDEN, tmp_path_factory.mktemp("reader"), FROM, TO)
+
+
+@cache
+def by_recurring_ical_events() -> dict[str, list[Occurrence]]:
+    return occurrences_by_recurring_ical_events(GOLDEN, FROM, TO)
+
+
+def expected(case: str) -> list[Occurrence]:
+    """What the event file says, as its text alone has it."""
+    found = truth.occurrences({f"{case}.yaml": corpus.SOURCES[case].read_bytes()}, corpus.KINDS, FROM, TO)
+    return sorted(((each.title, each.starts, each.ends) for each in found), key=str)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ical_js_sees_just_the_occurrences_of_the_file(case: str, by_ical_js: dict[str, list[Occurrence]]) -> None:
+    assert sorted(by_ical_js[case], key=str) == expected(case)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_recurring_ical_events_sees_just_the_occurrences_of_the_file(case: str) -> None:
+    assert sorted(by_recurring_ical_events()[case], key=str) == expected(case)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_planner_has_just_the_occurrences_of_the_file(case: str) -> None:
+    assert planned(case) == sorted((each[1:] for each in expected(case)), key=str)
+
+
+def test_the_golden_occurrences_are_many_and_lie_at_both_changes_of_the_clocks() -> None:
+    days = {f"{each[1]:%m-%d}" for case in CASES for each in expected(case)}
+    assert {"03-31", "10-27", "02-29"} <= days
+    assert all(expected(case) for case in CASES)
+    assert sum(len(expected(case)) for case in CASES) > 4000
+
+
+def test_without_those_that_are_written_alone_the_two_would_not_agree(tmp_path: Path) -> None:
+    spoilt = {name: ALONE.sub(b"", feed) for name, feed in GOLDEN.items() if name.startswith("repeats-sundays-0")}
+    by_one = occurrences_by_ical_js(spoilt, tmp_path, FROM, TO)
+    by_other = occurrences_by_recurring_ical_events(spoilt, FROM, TO)
+    assert len(spoilt) == 4
+    assert all(by_one[name] != by_other[name] for name in spoilt)
+
+
+ALONE = re.compile(rb"BEGIN:VEVENT\r\n(?:(?!END:VEVENT).)*?RECURRENCE-ID.*?END:VEVENT\r\n", re.DOTALL)

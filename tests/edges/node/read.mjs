@@ -22,7 +22,13 @@ const entry = (item, starts, ends) => ({
 const events = (text) => {
   const calendar = new ICAL.Component(ICAL.parse(text));
   if (calendar.name !== 'vcalendar') throw new Error(`this is a ${calendar.name}`);
-  return calendar.getAllSubcomponents('vevent').map((each) => new ICAL.Event(each));
+  const all = calendar.getAllSubcomponents('vevent');
+  const uid = (each) => each.getFirstPropertyValue('uid');
+  // Of themselves events take what is different about another one at the same time for their own.
+  const alone = all.filter((each) => each.hasProperty('recurrence-id'));
+  return all.map((each) => new ICAL.Event(each, {
+    exceptions: each.hasProperty('recurrence-id') ? [] : alone.filter((other) => uid(other) === uid(each)),
+  }));
 };
 
 const entries = (text) => events(text).map((each) => entry(each, each.startDate, each.endDate));
