@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,16 +17,14 @@ from starlette.responses import RedirectResponse, Response
 
 from reminders.catalogue import zones
 from reminders.clock import Clock
-from reminders.feed import query
 from reminders.feed.lines import clean
 from reminders.feed.personal import ALL, MINE, MOST, PersonalFeed, TooMany
-from reminders.feed.selection import Feed
 from reminders.planning.subscribers import Subscriber
 from reminders.web import guides, qr
 from reminders.web.guides import Guide
 from reminders.web.pages import Pages
 from reminders.web.people import PRIVATE, read_body
-from reminders.web.reading import Reader
+from reminders.web.reading import Personal, Reader
 from reminders.web.site import Site
 
 LONGEST = 60
@@ -88,7 +86,9 @@ class OwnCalendars:
                 address = f"{root}/my/{secret}/{MINE}.ics"
                 opened = guides.webcal(address)
                 # This answer cannot be opened again, so its code is the address itself, as iPhones subscribe to it.
-                made = Made(label, address, opened, guides.guides(address, await self._feed(shows)), qr.draw(opened))
+                shown = await self.site.shown()
+                feed = shown.wanted(Personal(0, shows, person.follows))
+                made = Made(label, address, opened, guides.guides(address, feed), qr.draw(opened))
         return await self._render(request, person, made, fault)
 
     async def _shows(self, asked: dict[str, str]) -> str:
@@ -97,13 +97,6 @@ class OwnCalendars:
         name = name if name in [MINE, ALL, *(feed.name for feed in shown.shelf.feeds)] else MINE
         added = asked.get("alarms", "")
         return f"{name}?{added}" if added and added in dict(ALARMS) else name
-
-    async def _feed(self, shows: str) -> Feed:
-        """The feed that is shown, as far as guides tell of it."""
-        shown = await self.site.shown()
-        name, _, added = shows.partition("?")
-        base = next((feed for feed in shown.shelf.feeds if feed.name == name), shown.narrowed([]))
-        return query.narrow(base, parse_qsl(added), shown.known)
 
     async def _render(self, request: Request, person: Subscriber, made: Made | None, fault: str) -> Response:
         shown = await self.site.shown()

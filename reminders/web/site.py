@@ -109,6 +109,14 @@ class Shown:
         """The feed of what a page shows with these parameters."""
         return query.narrow(self._bases[ALL], asked, self.known)
 
+    def wanted(self, personal: Personal) -> Feed:
+        """The feed that a personal one shows; that of all dates in place of one that is no longer declared."""
+        name, _, asked = personal.shows.partition("?")
+        base = self._bases.get(name) or self._bases[ALL]
+        if name == MINE:
+            base = Feed(MINE, self._bases[ALL].title, follows=personal.follows)
+        return query.narrow(base, _asked(asked.encode()), self.known)
+
     async def _found(self, address: tuple[str, bytes], make: Callable[..., Ready], *facts: object) -> Ready:
         """What is at an address: known by heart, or made in a thread, as the loop has others to serve."""
         ready = self._by_address.get(address)
@@ -127,11 +135,7 @@ class Shown:
 
     def _personal(self, personal: Personal) -> Ready:
         """It does not say where it is found, so that all who chose the same share its bytes."""
-        name, _, asked = personal.shows.partition("?")
-        base = self._bases.get(name) or self._bases[ALL]
-        if name == MINE:
-            base = Feed(MINE, self._bases[ALL].title, follows=personal.follows)
-        return self._kept(query.narrow(base, _asked(asked.encode()), self.known), private=True)
+        return self._kept(self.wanted(personal), private=True)
 
     def _event_calendar(self, id: str) -> Ready:
         title = self.shelf.published[id].event.title

@@ -17,7 +17,17 @@ from tests.edges.site import CHECKOUT, PUBLIC, TOKEN, Memory, kinds, seed, visit
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+OTHERS = ("httpx2", "httpcore2", "asyncio", "uvicorn.access")
+"""Loggers of the client, and the one that the server has switched off: pytest listens to that one all the same."""
 LONG = "Pneumonoultramicroscopicsilicovolcanoconiosis" * 4
+
+
+@pytest.fixture(autouse=True)
+def no_log_holds_a_token(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever these tests ask of the site: the token of a person or a calendar is in no line of its log."""
+    yield
+    told = [each.getMessage() for each in caplog.get_records("call") if not each.name.startswith(OTHERS)]
+    assert not [line for line in told if TOKEN in line or "/my/" in line]
 
 
 @pytest.fixture(scope="module")

@@ -229,6 +229,8 @@ class Place:
             yield daemon
             assert daemon.process.poll() is not None or daemon.stop() == 0, daemon.printed()
             assert "Traceback" not in daemon.printed(), daemon.printed()
+            for secret in ("/unsubscribe/", "/you/", "/my/"):
+                assert secret not in daemon.printed(), "the log holds the address of something that is one person's"
         finally:
             daemon.kill()
 
