@@ -296,6 +296,10 @@ def _contradictions(rule: Recurrence) -> None:
         raise DateError("some calendars never find such a day", "leave INTERVAL out, or write FREQ=MONTHLY")
     if rule.frequency is Frequency.YEARLY and not rule.months and any(nth for _, nth in rule.weekdays):
         raise DateError("some calendars do not count weekdays within a year", "write BYMONTH too")
+    if rule.frequency is Frequency.YEARLY and rule.interval > 1 and rule.month_days and not rule.months:
+        raise DateError("some calendars take only the days of one month of the year", "write BYMONTH too")
+    if len({nth == 0 for _, nth in rule.weekdays}) > 1:
+        raise DateError("calendars do not agree about BYDAY with and without numbers", "write all or none with one")
     if not rule.positions:
         return
     of_month = rule.frequency is Frequency.MONTHLY or (rule.frequency is Frequency.YEARLY and len(rule.months) == 1)

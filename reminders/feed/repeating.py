@@ -46,8 +46,10 @@ def draw_series(date: EventDate, shown: Callable[[EventDate], Properties]) -> Dr
 
     An occurrence that begins or ends when clocks change is written by itself, because programs do not agree what a time
     means that clocks skip or show twice: all of a series that ends, of another those of its first years (see `years`).
-    What is written by itself is in UTC, unless local times say as much. Raises ValueError for a series that cannot be written, of which files are told (`neighbour_missing`,
-    `check_series`).
+    What is written by itself is in UTC, unless local times say as much.
+
+    Raises ValueError for a series that cannot be written, of which files are told (`neighbour_missing`, and
+    `check_series` in `catalogue.repeats`).
     """
     from reminders.feed.lines import Rule, component  # the library takes long to import; few commands draw
 
