@@ -156,14 +156,15 @@ def _spelt(rule: Recurrence, first: date) -> Recurrence:
     """The same days in words that every program understands: ical.js, and Thunderbird with it, errs on some others.
 
     A leap day that only the start says becomes 1 March there, days of all the months of a year are those of one, and a
-    day of the month counted from its end is looked for endlessly among single days.
+    day counted from the end of a month is looked for endlessly in a rule of days; of some months days come twice.
     """
     yearly = rule.frequency is Frequency.YEARLY
     if yearly and not rule.weekdays and not rule.month_days and (first.month, first.day) == (2, 29):
         return replace(rule, months=rule.months or (2,), month_days=(29,))
-    of_any_month = rule.frequency is Frequency.DAILY or (yearly and not rule.months)
-    if of_any_month and rule.month_days and rule.interval == 1:
-        return replace(rule, frequency=Frequency.MONTHLY)
+    plain = rule.interval == 1 and not rule.positions and not any(nth for _, nth in rule.weekdays)
+    if plain and rule.month_days and not (yearly and rule.months):
+        counted = rule.months and min(rule.month_days) > 0
+        return replace(rule, frequency=Frequency.YEARLY if counted else Frequency.MONTHLY)
     return rule
 
 

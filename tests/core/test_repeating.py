@@ -188,6 +188,7 @@ def test_a_rule_is_spelt_as_every_program_reads_it() -> None:
         ("2016-02-29", "FREQ=YEARLY", "FREQ=YEARLY;BYMONTHDAY=29;BYMONTH=2"),
         ("2019-01-15", "FREQ=YEARLY;BYMONTHDAY=15", "FREQ=MONTHLY;BYMONTHDAY=15"),
         ("2019-01-31", "FREQ=DAILY;BYMONTHDAY=-1", "FREQ=MONTHLY;BYMONTHDAY=-1"),
+        ("2019-02-01", "FREQ=MONTHLY;BYMONTH=1,2;BYMONTHDAY=1,2", "FREQ=YEARLY;BYMONTHDAY=1,2;BYMONTH=1,2"),
     ):
         assert said(series(when, rule), "RRULE") == [f"RRULE:{spelt}"]
 
