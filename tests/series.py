@@ -57,9 +57,7 @@ def rules(draw: st.DrawFn) -> str:
         weekdays = draw(st.lists(found, min_size=1, max_size=3, unique=True))
         parts.append(f"BYDAY={','.join(weekdays)}")
         chosen = frequency != "DAILY"
-        if frequency == "WEEKLY" and draw(st.booleans()):
-            parts.append(f"BYSETPOS={draw(st.integers(1, len({day[-2:] for day in weekdays})))}")
-    if chosen and frequency in ("MONTHLY", "YEARLY") and draw(st.booleans()):
+    if chosen and frequency == "MONTHLY" and draw(st.booleans()):
         parts.append(f"BYSETPOS={draw(st.sampled_from([1, 2, -1]))}")
     if draw(st.booleans()):
         parts.append(f"WKST={draw(st.sampled_from(WEEKDAYS))}")

@@ -42,8 +42,7 @@ def _in_months(rule: Recurrence, first: date, moved: Recurrence, by: Literal[-1,
     nths = {nth for _, nth in rule.weekdays} - {0}
     if nths:
         names = {day for day, _ in rule.weekdays}
-        of_year = rule.frequency is Frequency.YEARLY and not months
-        if days or of_year or len(names) * len(nths) != len(rule.weekdays):
+        if days or len(names) * len(nths) != len(rule.weekdays):
             return None
         days = tuple(sorted(day for nth in nths for day in _week(nth)))
         moved = replace(moved, weekdays=tuple(sorted((day, 0) for day in {day for day, _ in moved.weekdays})))

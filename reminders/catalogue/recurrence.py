@@ -131,7 +131,7 @@ def parse_recurrence(text: str) -> Recurrence:
         until=_until(parts["UNTIL"]) if "UNTIL" in parts else None,
         months=_numbers("BYMONTH", parts, 1, 12, signed=False),
         month_days=_numbers("BYMONTHDAY", parts, 1, 31, signed=True),
-        weekdays=_weekdays(parts.get("BYDAY", ""), frequency, in_months="BYMONTH" in parts),
+        weekdays=_weekdays(parts.get("BYDAY", ""), frequency),
         positions=_numbers("BYSETPOS", parts, 1, 366, signed=True),
         week_start=_week_start(parts.get("WKST", "MO")),
     )
@@ -267,7 +267,7 @@ def _until(text: str) -> date:
     return when.first
 
 
-def _weekdays(text: str, frequency: Frequency, *, in_months: bool) -> tuple[tuple[int, int], ...]:
+def _weekdays(text: str, frequency: Frequency) -> tuple[tuple[int, int], ...]:
     found = set()
     for part in text.split(",") if text else ():
         match = _WEEKDAY.fullmatch(part)
@@ -275,11 +275,10 @@ def _weekdays(text: str, frequency: Frequency, *, in_months: bool) -> tuple[tupl
             likely = part[:2] if part[:2] in DAYS else ", ".join(DAYS)
             raise DateError(f"'{part[:80]}' is no day of the week", f"write {likely}")
         nth = int(match["nth"] or 0)
-        most = 53 if frequency is Frequency.YEARLY and not in_months else 5
         if match["nth"] and frequency not in (Frequency.MONTHLY, Frequency.YEARLY):
             raise DateError(f"{part} counts within a month or a year", f"write {match['day']}, or FREQ=MONTHLY")
-        if match["nth"] and not 1 <= abs(nth) <= most:
-            raise DateError(f"there is no {part}", f"write 1 to {most}, or -1 for the last, before {match['day']}")
+        if match["nth"] and not 1 <= abs(nth) <= 5:
+            raise DateError(f"there is no {part}", f"write 1 to 5, or -1 for the last, before {match['day']}")
         found.add((DAYS.index(match["day"]), nth))
     return tuple(sorted(found))
 
@@ -293,10 +292,19 @@ def _week_start(text: str) -> int:
 def _contradictions(rule: Recurrence) -> None:
     if rule.month_days and rule.frequency is Frequency.WEEKLY:
         raise DateError("a week has no days of a month", "write BYDAY, or FREQ=MONTHLY")
+    if rule.frequency is Frequency.DAILY and rule.interval > 1 and min(rule.month_days, default=0) < 0:
+        raise DateError("some calendars never find such a day", "leave INTERVAL out, or write FREQ=MONTHLY")
+    if rule.frequency is Frequency.YEARLY and not rule.months and any(nth for _, nth in rule.weekdays):
+        raise DateError("some calendars do not count weekdays within a year", "write BYMONTH too")
+    if rule.frequency is Frequency.YEARLY and rule.interval > 1 and rule.month_days and not rule.months:
+        raise DateError("some calendars take only the days of one month of the year", "write BYMONTH too")
+    if len({nth == 0 for _, nth in rule.weekdays}) > 1:
+        raise DateError("calendars do not agree about BYDAY with and without numbers", "write all or none with one")
     if not rule.positions:
         return
-    chosen = rule.month_days or rule.weekdays or (rule.months and rule.frequency is Frequency.YEARLY)
-    if rule.frequency is Frequency.DAILY or not chosen:
-        raise DateError("BYSETPOS has nothing to choose from", "write BYDAY or BYMONTHDAY too, or leave it out")
-    if rule.frequency is Frequency.WEEKLY and max(map(abs, rule.positions)) > len(rule.weekdays):
-        raise DateError("BYSETPOS chooses more days than BYDAY has", f"write at most {len(rule.weekdays)}")
+    of_month = rule.frequency is Frequency.MONTHLY or (rule.frequency is Frequency.YEARLY and len(rule.months) == 1)
+    if not of_month or not rule.weekdays or rule.month_days:
+        raise DateError(
+            "BYSETPOS chooses from the weekdays of a month, and in some calendars from nothing else",
+            "write FREQ=MONTHLY with BYDAY, as in FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1, or leave it out",
+        )

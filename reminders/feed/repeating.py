@@ -44,10 +44,12 @@ class Drawn:
 def draw_series(date: EventDate, shown: Callable[[EventDate], Properties]) -> Drawn:
     """Draw a series; `shown` gives the properties of any one date, with the times in UTC or the days it is shown at.
 
-    An occurrence that begins or ends when clocks change is written by itself in UTC, because programs do not agree what
-    a time means that clocks skip or show twice: all of a series that ends, of another those of its first years (see
-    `years`). Raises ValueError for a series that cannot be written, of which files are told (`neighbour_missing`,
-    `check_series`).
+    An occurrence that begins or ends when clocks change is written by itself, because programs do not agree what a time
+    means that clocks skip or show twice: all of a series that ends, of another those of its first years (see `years`).
+    What is written by itself is in UTC, unless local times say as much.
+
+    Raises ValueError for a series that cannot be written, of which files are told (`neighbour_missing`, and
+    `check_series` in `catalogue.repeats`).
     """
     from reminders.feed.lines import Rule, component  # the library takes long to import; few commands draw
 
@@ -153,20 +155,16 @@ def _frame(series: EventDate, repeats: Repeats, master: Properties, there: Clock
 def _spelt(rule: Recurrence, first: date) -> Recurrence:
     """The same days in words that every program understands: ical.js, and Thunderbird with it, errs on some others.
 
-    A leap day that only the start says becomes 1 March there, days of all the months of a year are those of one, a day
-    of the month counted from its end is looked for endlessly among days, and BYSETPOS is not for weeks.
+    A leap day that only the start says becomes 1 March there, days of all the months of a year are those of one, and a
+    day counted from the end of a month is looked for endlessly in a rule of days; of some months days come twice.
     """
-    if rule.frequency is Frequency.YEARLY and not rule.weekdays:
-        if not rule.month_days and (first.month, first.day) == (2, 29):
-            return replace(rule, months=rule.months or (2,), month_days=(29,))
-        if rule.month_days and not rule.months and not rule.positions:
-            return replace(rule, months=tuple(range(1, 13)))
-    if rule.frequency is Frequency.DAILY and rule.month_days and rule.interval == 1:
-        return replace(rule, frequency=Frequency.MONTHLY)
-    if rule.frequency is Frequency.WEEKLY and rule.positions:
-        week = sorted(rule.weekdays, key=lambda each: (each[0] - rule.week_start) % 7)
-        chosen = {week[each - 1 if each > 0 else each] for each in rule.positions}
-        return replace(rule, positions=(), weekdays=tuple(sorted(chosen)))
+    yearly = rule.frequency is Frequency.YEARLY
+    if yearly and not rule.weekdays and not rule.month_days and (first.month, first.day) == (2, 29):
+        return replace(rule, months=rule.months or (2,), month_days=(29,))
+    plain = rule.interval == 1 and not rule.positions and not any(nth for _, nth in rule.weekdays)
+    if plain and rule.month_days and not (yearly and rule.months):
+        counted = rule.months and min(rule.month_days) > 0
+        return replace(rule, frequency=Frequency.YEARLY if counted else Frequency.MONTHLY)
     return rule
 
 

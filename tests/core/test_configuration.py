@@ -75,6 +75,18 @@ def test_files_that_fit_together_are_read_and_a_level_or_category_may_wait_for_i
             ],
         ),
         (
+            {
+                "events": (
+                    "{course: 2019-02-12}",
+                    "{course: 2019-02-12, applications-close: {when: 2019-01-29T00:15, repeats: FREQ=MONTHLY}}",
+                )
+            },
+            [
+                "events/courses.yaml:7:33: a deadline in the first half hour of a day cannot repeat by this rule: "
+                "write 23:59 of the day before, and the rule of those days"
+            ],
+        ),
+        (
             {"rules": ("events: talking-2019", "events: talking-2018")},
             ["rules.yaml:5:82: there is no event 'talking-2018': write 'talking-2019'"],
         ),

@@ -253,6 +253,18 @@ def test_a_repeating_entry_is_linted_with_what_replaces_it_and_without_its_zone(
     ]
 
 
+def test_an_occurrence_is_called_by_a_time_that_clocks_skip_but_does_not_begin_then() -> None:
+    head = "BEGIN:VEVENT\r\nUID:nights\r\nDTSTAMP:20190101T000000Z\r\n"
+    first = "DTSTART;TZID=Europe/London:20190324T013000\r\nRRULE:FREQ=WEEKLY\r\n"
+    name = "Europe/London:20190331T013000\r\n"
+    alone = f"{head}RECURRENCE-ID;TZID={name}DTSTART:20190331T013000Z\r\nEND:VEVENT\r\n"
+    assert told_of(f"{head}{first}END:VEVENT\r\n{alone}") == []
+    assert told_of(f"{head}{first}EXDATE;TZID={name}END:VEVENT\r\n") == []
+    skipped = "'20190331T013000' does not exist in Europe/London: clocks go forward over it"
+    assert told_of(f"{head}DTSTART;TZID={name}END:VEVENT\r\n") == [f"DTSTART: {skipped}"]
+    assert told_of(f"{head}{first}RDATE;TZID={name}END:VEVENT\r\n") == [f"RDATE: {skipped}"]
+
+
 def told_of(text: str) -> list[str]:
     return [fault.what for fault in lint_component(text)]
 
@@ -410,6 +422,7 @@ def test_any_bytes_are_linted_and_none_is_a_calendar(data: bytes) -> None:
     [(GOOD.index(b"BEGIN:STANDARD"), 14, b"BEGIN:X-STANDARD"), (GOOD.index(b"END:STANDARD") + 2, 12, b"END:X-STANDARD")]
 )
 @example([(GOOD.index(b"BEGIN:DAYLIGHT"), 0, b"BEGIN:X-PART\r\nEND:X-PART\r\n")])
+@example([(GOOD.index(b"RECURRENCE-ID;TZID=") + 19, 31, b"\0")])
 @given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 60), SNIPPETS | st.binary(max_size=8)), max_size=5))
 def test_a_feed_that_was_damaged_anywhere_is_linted(damage: list[tuple[int, int, bytes]]) -> None:
     data = GOOD

@@ -52,7 +52,7 @@ def test_a_rule_has_a_neighbour(first: str, rule: str, before: str) -> None:
         ("2019-03-01", "FREQ=MONTHLY;INTERVAL=2;BYMONTHDAY=1,15"),  # of this month, and of the month before
         ("2019-03-04", "FREQ=WEEKLY;BYMONTH=3,4"),
         ("2019-03-01", "FREQ=DAILY;BYMONTH=3"),
-        ("2019-05-13", "FREQ=YEARLY;BYDAY=19MO"),
+        ("2019-01-07", "FREQ=YEARLY;INTERVAL=2;BYDAY=MO"),
     ],
 )
 def test_a_rule_has_none_when_no_rule_has_its_days(first: str, rule: str) -> None:

@@ -84,8 +84,20 @@ def test_two_that_say_the_same_are_written_alike(written: str, text: str) -> Non
         ("FREQ=YEARLY;BYMONTH=13", "BYMONTH=13 is no number that fits: write one from 1 to 12"),
         ("FREQ=MONTHLY;BYMONTHDAY=32", "BYMONTHDAY=32 is no number that fits: write one from 1 to 31"),
         ("FREQ=WEEKLY;BYMONTHDAY=1", "a week has no days of a month: write BYDAY, or FREQ=MONTHLY"),
-        ("FREQ=MONTHLY;BYSETPOS=1", "BYSETPOS has nothing to choose from: write BYDAY or BYMONTHDAY too"),
-        ("FREQ=WEEKLY;BYDAY=MO;BYSETPOS=2", "BYSETPOS chooses more days than BYDAY has: write at most 1"),
+        (
+            "FREQ=MONTHLY;BYSETPOS=1",
+            "BYSETPOS chooses from the weekdays of a month, and in some calendars",
+        ),
+        ("FREQ=WEEKLY;BYDAY=MO;BYSETPOS=1", "BYSETPOS chooses from the weekdays of a month"),
+        ("FREQ=YEARLY;BYMONTH=3,9;BYDAY=MO;BYSETPOS=1", "BYSETPOS chooses from the weekdays of a month"),
+        ("FREQ=MONTHLY;BYMONTHDAY=1,2;BYSETPOS=1", "BYSETPOS chooses from the weekdays of a month"),
+        ("FREQ=YEARLY;BYDAY=1MO", "some calendars do not count weekdays within a year: write BYMONTH too"),
+        (
+            "FREQ=YEARLY;INTERVAL=2;BYMONTHDAY=15",
+            "some calendars take only the days of one month of the year: write BYM",
+        ),
+        ("FREQ=MONTHLY;BYDAY=FR,3FR", "calendars do not agree about BYDAY with and without numbers: write all or none"),
+        ("FREQ=DAILY;INTERVAL=2;BYMONTHDAY=-1", "some calendars never find such a day: leave INTERVAL out"),
         ("FREQ=WEEKLY;WKST=XX", "'XX' is no day of the week: write MO, TU, WE, TH, FR, SA, SU"),
     ],
 )

@@ -171,11 +171,16 @@ Times = tuple[date | datetime, date | datetime]
 
 def planned(case: str) -> list[Times]:
     """When the planner has the occurrences that a calendar shows."""
+    return planned_of(
+        [each for event in read({f"{case}.yaml": corpus.SOURCES[case].read_bytes()}) for each in event.dates]
+    )
+
+
+def planned_of(dates: list[EventDate]) -> list[Times]:
     found: list[Times] = []
-    for event in read({f"{case}.yaml": corpus.SOURCES[case].read_bytes()}):
-        for series in event.dates:
-            around = occurrences(series, FROM.date() - timedelta(days=9), TO.date() + timedelta(days=9))
-            found += [times_of(each) for each in around if each.status is not Status.WITHDRAWN]
+    for series in dates:
+        around = occurrences(series, FROM.date() - timedelta(days=9), TO.date() + timedelta(days=9))
+        found += [times_of(each) for each in around if each.status is not Status.WITHDRAWN]
     return sorted((each for each in found if FROM <= _instant(each[0]) < TO), key=str)
 
 

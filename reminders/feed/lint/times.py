@@ -89,7 +89,7 @@ def _moment(value: str, declared: str, zone: str | None, name: bool) -> Moment |
         return f"{shown(value)} does not exist: there is no such {'day' if day else 'day or hour'}"
     if utc or day:
         if zone is not None:
-            return f"{'a time in UTC (Z)' if utc else 'a date'} has no TZID; leave ;TZID={zone} out"
+            return f"{'a time in UTC (Z)' if utc else 'a date'} has no TZID; leave TZID={shown(zone)} out"
         return Moment(clock, "UTC" if utc else "", day)
     if zone is None:
         return Moment(clock, "", day)
