@@ -93,9 +93,9 @@ def like(chosen: Sequence[tuple[str, str]], shown: Shown) -> list[Offer]:
 
 
 def of_event(id: str, shown: Shown) -> Offer | None:
-    """The feed of one event; None when nothing of it can be put into a calendar."""
+    """The feed of one event, which may wait for its first date; None when there is no such event."""
     published = shown.shelf.published.get(id)
-    if published is None or not shown.by_event.get(id):
+    if published is None:
         return None
     return Offer(Feed(query.EVENT + id, published.event.title, "The dates of this event alone."))
 

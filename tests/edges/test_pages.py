@@ -173,6 +173,7 @@ def test_an_event_has_a_page_with_everything_known_of_it(site: httpx2.Client, ea
         assert " ".join(words.split()) in page.text
     assert "checked on 23 November 2018" in page.text
     assert ("No date given" in page.text) is (not each.dates)
+    assert f"/calendars?event={each.id}" in page.followed  # a calendar that waits where there is no date yet
     dated = any(date.when.dated for date in each.dates)
     assert (f"/events/{each.id}.ics" in page.followed) is dated
     assert (each.link in page.followed) is bool(each.link)
@@ -403,10 +404,15 @@ def test_a_narrowed_list_leads_to_the_calendar_of_exactly_what_it_shows(site: ht
     assert "Subscribe to exactly" not in site.get("/").text
 
 
-@pytest.mark.parametrize("query", ["level=4", "event=mary-seacole-programme"])
-def test_what_has_no_date_yet_can_be_subscribed_to_and_waits_for_one(site: httpx2.Client, query: str) -> None:
-    assert f"{PUBLIC}/feeds/all.ics?{query}" in site.get(f"/calendars?{query}").text
-    assert "No dates announced yet" in site.get(f"/feeds/all.ics?{query}").text
+@pytest.mark.parametrize(
+    ("query", "feed"),
+    [("level=4", "/feeds/all.ics?level=4"), ("event=mary-seacole-programme", "/events/mary-seacole-programme.ics")],
+)
+def test_what_has_no_date_yet_can_be_subscribed_to_and_waits_for_one(
+    site: httpx2.Client, query: str, feed: str
+) -> None:
+    assert f"{PUBLIC}{feed}" in site.get(f"/calendars?{query}").text
+    assert "No dates announced yet" in site.get(feed).text
 
 
 def test_a_list_leads_to_the_calendar_of_exactly_that_list(site: httpx2.Client) -> None:
