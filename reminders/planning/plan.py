@@ -312,6 +312,8 @@ def _next(event: Event, date: EventDate, rules: tuple[Rule, ...], after: datetim
     first, last = _days(event, date, rules, after, after)
     yield from occurrences(date, first, last)
     yield from coming(date, last + timedelta(days=1), 1)
+    # The usual ones may have no rung where a changed one has: on the day at 08:00, about what begins at 00:00.
+    yield from (each for override in date.repeats.overrides if (each := occurrence(date, override.on)))
 
 
 def _announced(event: PublishedEvent, change: Change, now: datetime) -> tuple[PublishedDate | None, EventDate | None]:

@@ -340,6 +340,14 @@ def test_the_next_instant_is_that_of_the_occurrence_that_is_due_first(
     assert found == expected or ((found or early) >= early and (expected or early) >= early)
 
 
+def test_a_changed_occurrence_may_be_the_only_one_with_a_rung() -> None:
+    """What begins at midnight has none at eight o'clock; what was moved to noon has."""
+    nightly = series("2018-12-03T00:00", "FREQ=DAILY;BYDAY=MO", override("2018-12-17", "2018-12-17T12:00"))
+    eight = (rule("on-the-day", "on the day at 08:00"),)
+    found = next_due([known(nightly)], eight, KINDS, after=utc("2018-12-01"), nation="ENG")
+    assert found == utc("2018-12-17T08:00")
+
+
 @settings(deadline=None)
 @given(drawn_series, ladders, st.integers(1, 50))
 def test_a_period_foretold_is_the_period_as_it_happens(drawn: EventDate, rules: tuple[Rule, ...], step: int) -> None:
