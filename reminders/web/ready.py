@@ -60,8 +60,8 @@ class Ready:
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory it takes."""
-        return len(self.plain.body) + len(self.packed.body)
+        """About how many bytes of memory it takes, heads and all."""
+        return len(self.plain.body) + len(self.packed.body) + 8_000
 
 
 def prepare(
@@ -74,13 +74,14 @@ def prepare(
     file_name: str = "",
     private: bool = False,
     shared: bool = False,
+    pack: bool = True,
 ) -> Ready:
     """Make bytes ready, with every field that an answer has but ``Date``: nothing is added to it on its way.
 
     `last_modified` is UTC in whole seconds; without it only the tag tells whether the bytes are still the same.
     `file_name`, if any, must be of ``[a-z0-9.-]``; `secure` is that of `guard.protecting`. What is `private` must not
     be found by search engines. `shared`: scripts of any other site may read them (the Fetch standard's CORS), which is
-    right for what is public and the same for everybody.
+    right for what is public and the same for everybody. Without `pack`, which takes longest, everybody gets it plain.
     """
     name = hashlib.sha256(body).hexdigest()[:32]
     common = [("cache-control", cache), ("vary", "accept-encoding")]
@@ -100,13 +101,12 @@ def prepare(
         found = unchanged + _encode([*shown, *more, ("content-length", str(len(data)))])
         return _Form(data, tag.encode(), _Head.of(200, found), _Head.of(304, unchanged))
 
+    plain = form(body, f'"{name}"')
+    if not pack:
+        return Ready(plain, plain, last_modified)
     # The time of packing must not show in the bytes.
     packed = gzip.compress(body, 6 if len(body) < LARGE else 1, mtime=0)
-    return Ready(
-        plain=form(body, f'"{name}"'),
-        packed=form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]),
-        last_modified=last_modified,
-    )
+    return Ready(plain, form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]), last_modified)
 
 
 async def answer(ready: Ready, scope: Scope, send: Send) -> None:

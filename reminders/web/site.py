@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
@@ -24,7 +24,7 @@ from reminders.planning.subscribers import Selection
 from reminders.web.kept import Kept
 from reminders.web.made import Made
 from reminders.web.reading import Personal, Reader, Shelf
-from reminders.web.ready import Ready, prepare
+from reminders.web.ready import LARGE, Ready, prepare
 
 LOG = logging.getLogger(__name__)
 ASK_AFTER = 1.0
@@ -53,10 +53,13 @@ class Shown:
         self._made = Made()
         self._by_address: dict[tuple[str, bytes], Ready] = {}
         self._spoilt: set[str] = set()
+        self._unpacked: dict[str, Callable[[], Ready]] = {}
         for feed in self._bases.values():
             stamp = shelf.stamps.get(feed.name)
             if before is not None and before.has(feed.name, stamp, public_url):
                 self.feeds[feed.name] = before.feeds[feed.name]
+                if feed.name in before._unpacked:
+                    self._unpacked[feed.name] = before._unpacked[feed.name]
                 continue
             try:
                 self.feeds[feed.name] = self._make(feed, stamp, private=False)
@@ -70,6 +73,13 @@ class Shown:
         """Whether the declared feed of this stamp is here, and is what it should be."""
         same = stamp is not None and stamp == self.shelf.stamps.get(name) and public_url == self.public_url
         return same and name in self.feeds and name not in self._spoilt
+
+    def pack(self) -> None:
+        """Compress the large feeds, which are being served already."""
+        for name in list(self._unpacked):
+            self.feeds[name] = self._unpacked[name]()
+            del self._unpacked[name]
+        self._by_address.clear()
 
     async def feed(self, name: str, asked: bytes = b"") -> Ready | None:
         """The public feed of that name as the rest of its address wants it; None if there is none of that name."""
@@ -163,13 +173,17 @@ class Shown:
             page_url=self.public_url + query.page(feed) if self.public_url else None,
         )
         # What nobody stamps can have changed with anything that was ever published.
-        return self._ready(feed, body, stamp.last_modified if stamp else self.shelf.published_at, private=private)
+        moved = stamp.last_modified if stamp else self.shelf.published_at
+        if feed is not self._bases.get(feed.name) or len(body) < LARGE:
+            return self._ready(feed, body, moved, private=private)
+        self._unpacked[feed.name] = partial(self._ready, feed, body, moved, private=private)
+        return self._ready(feed, body, moved, private=private, pack=False)
 
     def _stand_in(self, feed: Feed, *, private: bool) -> Ready:
         body = calendar.join(feed, (), last_modified=None, checked=self.shelf.checked, source_url=None, page_url=None)
         return self._ready(feed, body, None, private=private)
 
-    def _ready(self, feed: Feed, body: bytes, moved: datetime | None, *, private: bool) -> Ready:
+    def _ready(self, feed: Feed, body: bytes, moved: datetime | None, *, private: bool, pack: bool = True) -> Ready:
         name = feed.name.partition("?")[0].removeprefix(query.EVENT)
         return prepare(
             body,
@@ -179,6 +193,7 @@ class Shown:
             secure=self.public_url.startswith("https://"),
             file_name=f"{name}.ics",
             private=private,
+            pack=pack,
         )
 
 
@@ -210,6 +225,7 @@ class Site:
             LOG.exception("what is published cannot be read; serving what was served before")
             self._failing = True
             self._shown = await asyncio.to_thread(Shown, shelf, self.public_url, self.name)
+            await asyncio.to_thread(self._shown.pack)
         else:
             self._keep(self._shown)
 
@@ -258,14 +274,15 @@ class Site:
         return Shown(shelf, self.public_url, self.name, before)
 
     def _keep(self, shown: Shown) -> None:
-        """Write it to the file, after all that was shown before, while it is being served already."""
+        """Pack it, and write it to the file after all that was shown before, while it is being served already."""
         kept, earlier = self.kept, self._keeping
-        if kept is None:
-            return
 
         async def write() -> None:
+            await asyncio.to_thread(shown.pack)
             if earlier is not None:
                 await earlier
+            if kept is None:
+                return
             try:
                 await asyncio.to_thread(kept.save, shown.shelf)
             except Exception:

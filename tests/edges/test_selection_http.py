@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ import pytest
 from icalendar import Calendar
 
 from reminders.web.made import MOST, Made
-from reminders.web.ready import Ready, prepare
+from reminders.web.ready import LARGE, Ready, prepare
+from reminders.web.site import Shown
 from tests.builders import date, event, utc
-from tests.edges.site import Memory, seed, visit
+from tests.edges.site import PUBLIC, Memory, seed, visit
 from tests.edges.test_feeds_http import eventually, summaries
 
 ALL = "/feeds/all.ics"
@@ -111,6 +113,29 @@ def test_whatever_is_asked_takes_a_bounded_part_of_memory() -> None:
     assert calls == []
     made.get("0", again)
     assert calls == ["made"]
+
+
+def test_a_large_feed_is_served_plain_until_it_is_packed(memory: Memory) -> None:
+    """Packing takes longest of all; who asks meanwhile does not wait for it, and gets the same calendar."""
+    words = "In the words of whoever announced it. " * 40
+    memory.publish([event(f"event-{number:04}", date("2019-02-12"), description=words) for number in range(700)])
+    shown = Shown(memory.shelf(), PUBLIC, "Dates")
+    ready = shown.feeds["all"]
+    assert len(ready.plain.body) > LARGE
+    assert ready.packed is ready.plain
+    small = shown.feeds["deadlines"]
+    assert small.packed is not small.plain
+    following = Shown(memory.shelf(), PUBLIC, "Dates", shown)
+    for each in (shown, following):
+        each.pack()
+        packed = each.feeds["all"].packed
+        assert gzip.decompress(packed.body) == ready.plain.body
+        assert each.feeds["all"].plain.tag == ready.plain.tag != packed.tag
+    with visit(memory) as site:
+        end = time.monotonic() + 5
+        while "Content-Encoding" not in site.get(ALL).headers and time.monotonic() < end:
+            time.sleep(0.02)
+        assert site.get(ALL).headers["Content-Encoding"] == "gzip"
 
 
 def test_the_list_is_no_burden_for_calendars(memory: Memory) -> None:
