@@ -23,7 +23,10 @@ class Feeds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"] if scope["type"] == "http" else ""
         if path.startswith(PUBLIC) and path.endswith(SUFFIX):
-            ready = await (await self.site.shown()).feed(path[len(PUBLIC) : -len(SUFFIX)], scope["query_string"])
+            name, asked = path[len(PUBLIC) : -len(SUFFIX)], scope["query_string"]
+            ready = self.site.early.get(name) if not asked else None
+            if ready is None:
+                ready = await (await self.site.shown()).feed(name, asked)
             if ready is not None:
                 await answer(ready, scope, send)
                 return

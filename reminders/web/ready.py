@@ -75,13 +75,15 @@ def prepare(
     private: bool = False,
     shared: bool = False,
     pack: bool = True,
+    packed: bytes = b"",
 ) -> Ready:
     """Make bytes ready, with every field that an answer has but ``Date``: nothing is added to it on its way.
 
     `last_modified` is UTC in whole seconds; without it only the tag tells whether the bytes are still the same.
     `file_name`, if any, must be of ``[a-z0-9.-]``; `secure` is that of `guard.protecting`. What is `private` must not
     be found by search engines. `shared`: scripts of any other site may read them (the Fetch standard's CORS), which is
-    right for what is public and the same for everybody. Without `pack`, which takes longest, everybody gets it plain.
+    right for what is public and the same for everybody. Without `pack`, which takes longest, everybody gets it plain;
+    `packed` is what packing it came to before.
     """
     name = hashlib.sha256(body).hexdigest()[:32]
     common = [("cache-control", cache), ("vary", "accept-encoding")]
@@ -105,7 +107,7 @@ def prepare(
     if not pack:
         return Ready(plain, plain, last_modified)
     # The time of packing must not show in the bytes.
-    packed = gzip.compress(body, 6 if len(body) < LARGE else 1, mtime=0)
+    packed = packed or gzip.compress(body, 6 if len(body) < LARGE else 1, mtime=0)
     return Ready(plain, form(packed, f'"{name}-gzip"', [("content-encoding", "gzip")]), last_modified)
 
 

@@ -21,7 +21,7 @@ from reminders.feed.personal import ALL, MINE
 from reminders.feed.selection import Feed, with_all
 from reminders.feed.style import NEVER_RESTYLED
 from reminders.planning.subscribers import Selection
-from reminders.web.kept import Kept
+from reminders.web.kept import Kept, KeptFeed
 from reminders.web.made import Made
 from reminders.web.reading import Personal, Reader, Shelf
 from reminders.web.ready import LARGE, Ready, prepare
@@ -73,6 +73,14 @@ class Shown:
         """Whether the declared feed of this stamp is here, and is what it should be."""
         same = stamp is not None and stamp == self.shelf.stamps.get(name) and public_url == self.public_url
         return same and name in self.feeds and name not in self._spoilt
+
+    def kept_feeds(self) -> dict[str, KeptFeed]:
+        """The declared feeds to keep: those that are as they should be."""
+        return {
+            name: KeptFeed(ready.plain.body, ready.packed.body, stamp.last_modified)
+            for name, ready in self.feeds.items()
+            if name not in self._spoilt and (stamp := self.shelf.stamps.get(name)) is not None
+        }
 
     def pack(self) -> None:
         """Compress the large feeds, which are being served already."""
@@ -185,16 +193,30 @@ class Shown:
 
     def _ready(self, feed: Feed, body: bytes, moved: datetime | None, *, private: bool, pack: bool = True) -> Ready:
         name = feed.name.partition("?")[0].removeprefix(query.EVENT)
-        return prepare(
-            body,
-            type=TYPE,
-            cache=PRIVATE if private else CACHE,
-            last_modified=moved and moved.replace(microsecond=0),
-            secure=self.public_url.startswith("https://"),
-            file_name=f"{name}.ics",
-            private=private,
-            pack=pack,
-        )
+        return _calendar(name, body, moved, self.public_url, private=private, pack=pack)
+
+
+def _calendar(
+    name: str,
+    body: bytes,
+    moved: datetime | None,
+    public_url: str,
+    *,
+    private: bool = False,
+    pack: bool = True,
+    packed: bytes = b"",
+) -> Ready:
+    return prepare(
+        body,
+        type=TYPE,
+        cache=PRIVATE if private else CACHE,
+        last_modified=moved and moved.replace(microsecond=0),
+        secure=public_url.startswith("https://"),
+        file_name=f"{name}.ics",
+        private=private,
+        pack=pack,
+        packed=packed,
+    )
 
 
 class Site:
@@ -210,12 +232,36 @@ class Site:
         self._looking: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._failing = False
+        self.early: dict[str, Ready] = {}
+        """Declared feeds that were kept and are still right, until the rest is read."""
+        self._starting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read everything once, from what was kept if the store cannot be read.
+        """Have something to serve: the feeds as they were kept, while the rest is read; or everything.
 
         Raises what the store raises if nothing was kept: rather no server than one that has nothing to serve.
         """
+        self.early = await asyncio.to_thread(self._early)
+        self._starting = asyncio.create_task(self._start())
+        if not self.early:
+            await self._starting
+
+    def _early(self) -> dict[str, Ready]:
+        try:
+            kept = self.kept.feeds(self.reader.edition(), self._site) if self.kept else {}
+        except Exception:
+            return {}  # it will be told when everything is read
+        return {
+            name: _calendar(name, each.plain, each.last_modified, self.public_url, packed=each.packed)
+            for name, each in kept.items()
+        }
+
+    @property
+    def _site(self) -> str:
+        return f"{self.public_url} {self.name}"
+
+    async def _start(self) -> None:
+        """Read everything once, from what was kept if the store cannot be read."""
         try:
             self._shown = await asyncio.to_thread(self._look)
         except Exception:
@@ -228,6 +274,7 @@ class Site:
             await asyncio.to_thread(self._shown.pack)
         else:
             self._keep(self._shown)
+        self.early = {}
 
     async def shown(self) -> Shown:
         """What to serve now; older content rather than none or a long wait."""
@@ -236,7 +283,9 @@ class Site:
             return self._shown
         self._asked = moment
         if self._shown is None:
-            await self.start()
+            if self._starting is None or (self._starting.done() and self._starting.exception()):
+                self._starting = asyncio.create_task(self._start())
+            await self._starting
         elif self._looking is None or self._looking.done():  # a look that takes long is waited for once
             self._looking = asyncio.create_task(self._look_again())
             await asyncio.wait({self._looking}, timeout=PATIENCE)
@@ -249,7 +298,9 @@ class Site:
         self._asked = float("-inf")
 
     async def kept_all(self) -> None:
-        """Wait until what is shown is in the file."""
+        """Wait until all is read, and what is shown is in the files."""
+        if self._starting is not None:
+            await asyncio.wait({self._starting})
         if self._keeping is not None:
             await self._keeping
 
@@ -284,7 +335,7 @@ class Site:
             if kept is None:
                 return
             try:
-                await asyncio.to_thread(kept.save, shown.shelf)
+                await asyncio.to_thread(kept.save, shown.shelf, shown.kept_feeds(), self._site)
             except Exception:
                 LOG.exception("what is served cannot be kept in %s for worse days", kept.path)
 
