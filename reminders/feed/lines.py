@@ -87,7 +87,7 @@ def alarm(uid: str, escaped_title: str, early: timedelta, *, end: bool = False) 
     `early` may be negative: then it rings after the start. `end` counts from the end or due date instead.
     """
     described = fold(f"DESCRIPTION:{escaped_title}")
-    trigger: bytes = vDuration(-early).to_ical()  # type: ignore[no-untyped-call]
+    trigger: bytes = vDuration(-early).to_ical()  # type: ignore[no-untyped-call]  # the library has no types here
     return (
         f"BEGIN:VALARM\r\nUID:{uid}\r\nACTION:DISPLAY\r\n{described}"
         f"TRIGGER;RELATED={'END' if end else 'START'}:{trigger.decode()}\r\nEND:VALARM\r\n"
@@ -96,7 +96,7 @@ def alarm(uid: str, escaped_title: str, early: timedelta, *, end: bool = False) 
 
 def fold(line: str) -> str:
     """A content line, with or without its end, as lines of 75 octets at most."""
-    folded: bytes = Contentline(line.removesuffix(CRLF)).to_ical()  # type: ignore[no-untyped-call]
+    folded: bytes = Contentline(line.removesuffix(CRLF)).to_ical()  # type: ignore[no-untyped-call]  # the library has no types here
     return f"{folded.decode()}{CRLF}"
 
 

@@ -31,8 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from datetime import date as Day
+from datetime import datetime, timedelta
 
 from reminders.catalogue import zones
 from reminders.catalogue.changes import Change, ChangeKind, Changes
@@ -44,20 +43,16 @@ from reminders.catalogue.series import (
     find,
     is_occurrence,
     occurrence,
-    occurrences,
-    published_occurrences,
     series_of,
 )
+from reminders.planning import reach
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
+from reminders.planning.reach import AFTERWARDS, NEVER
 from reminders.planning.rules import OnJoin, Rule, rules_about
 from reminders.planning.selections import followed_since, follows
-from reminders.planning.send import due_at, reach
+from reminders.planning.send import due_at
 from reminders.planning.subscribers import Subscriber
 
-NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""When a notice about a date that is not known loses its use."""
-AFTERWARDS = timedelta(days=7)
-"""How long a rung that looks back on its date is of use."""
 AHEAD = 5
 """Of how many occurrences of a series it is told what is to come."""
 OFF = (Status.CANCELLED, Status.WITHDRAWN)
@@ -110,7 +105,7 @@ def due(
     notices: list[Notice] = []
     for published in sorted(events, key=lambda each: each.event.id):
         caught_up: set[tuple[int, str, datetime]] = set()
-        for dated in within_reach(published, rules, max(since, epoch), now):
+        for dated in reach.within_reach(published, rules, max(since, epoch), now):
             ladder = _ladder(published.event, dated.date, rules, kinds, nation)
             if not ladder or ladder[0].due_at > now:
                 continue
@@ -153,7 +148,7 @@ def next_due(
         rung.due_at
         for published in events
         for dated in published.dates
-        for date in _next(published.event, dated.date, rules, after)
+        for date in reach.following(published.event, dated.date, rules, after)
         for rung in _ladder(published.event, date, rules, kinds, nation)
     )
     return min((instant for instant in instants if instant > after), default=None)
@@ -278,42 +273,19 @@ def to_come(
         (date, rung)
         for dated in event.dates
         if follows(person, event, dated.kind)
-        for date in (coming(dated, _days(event, dated, rules, after, after)[0], AHEAD) if dated.repeats else (dated,))
+        for date in (
+            coming(dated, reach.days(event, dated, rules, after, after)[0], AHEAD) if dated.repeats else (dated,)
+        )
         for rung in _ladder(event, date, rules, kinds, nation)
         if rung.due_at > after and _fits(rung.rule, person)
     ]
 
 
-def within_reach(
-    event: PublishedEvent, rules: tuple[Rule, ...], since: datetime, until: datetime
-) -> Iterator[PublishedDate]:
-    """The event's dates, and of its series all occurrences of which a rung can be ready after `since` until `until`."""
-    for dated in event.dates:
-        if dated.date.repeats is None and not dated.earlier:
-            yield dated
-        else:
-            found = published_occurrences(dated, *_days(event.event, dated.date, rules, since, until))
-            yield from sorted(found, key=lambda each: (each.date.when.begins or NEVER, each.date.occurrence))
-
-
-def _days(event: Event, date: EventDate, rules: tuple[Rule, ...], since: datetime, until: datetime) -> tuple[Day, Day]:
-    """The first and last day of occurrences that a rung between two instants can be about, or be of use for."""
-    reaches = {True: timedelta(days=2), False: timedelta(days=2)}  # no clock is further from UTC
-    for rule in rules_about(event, date.kind, rules):
-        reaches[rule.send.after] = max(reaches[rule.send.after], reach(rule.send))
-    return (since - reaches[True] - AFTERWARDS).date(), (until + reaches[False]).date()
-
-
-def _next(event: Event, date: EventDate, rules: tuple[Rule, ...], after: datetime) -> Iterator[EventDate]:
-    """The date; of a series the occurrences among which is the one whose rung is due first after an instant."""
+def _ahead(event: Event, date: EventDate, rules: tuple[Rule, ...], after: datetime) -> Iterable[EventDate]:
+    """The date; of a series its next few occurrences."""
     if date.repeats is None:
-        yield date
-        return
-    first, last = _days(event, date, rules, after, after)
-    yield from occurrences(date, first, last)
-    yield from coming(date, last + timedelta(days=1), 1)
-    # The usual ones may have no rung where a changed one has: on the day at 08:00, about what begins at 00:00.
-    yield from (each for override in date.repeats.overrides if (each := occurrence(date, override.on)))
+        return (date,)
+    return coming(date, reach.days(event, date, rules, after, after)[0], AHEAD)
 
 
 def _announced(event: PublishedEvent, change: Change, now: datetime) -> tuple[PublishedDate | None, EventDate | None]:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from reminders.catalogue.events import Kind, PublishedEvent
 from reminders.planning.notices import Notice
-from reminders.planning.plan import due, rungs, within_reach
+from reminders.planning.plan import due, rungs
+from reminders.planning.reach import within_reach
 from reminders.planning.rules import Rule
 from reminders.planning.subscribers import Subscriber
 

@@ -21,7 +21,7 @@ def draw(address: str) -> Markup:
         code = segno.make_qr(address, error="m", boost_error=False)
     except segno.DataOverflowError:
         return Markup()
-    return Markup(code.svg_inline(border=QUIET_ZONE, dark="#000", light="#fff", omitsize=True))  # noqa: S704 - drawn, not typed
+    return Markup(code.svg_inline(border=QUIET_ZONE, dark="#000", light="#fff", omitsize=True))  # noqa: S704  # drawn, not typed
 
 
 drawn = lru_cache(maxsize=256)(draw)
