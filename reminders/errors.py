@@ -4,7 +4,7 @@
     ├── BadInput        what somebody wrote cannot be used: every problem, each with its place
     ├── WrongUse        a command or setting cannot do what was asked
     ├── Held            something suspicious was refused; says how to release it
-    └── DeliveryError   one message was not accepted (`again`: can trying again help?)
+    └── DeliveryError   one message was not accepted (`verdict`: what that means, and for whom)
 
 The command line prints these without a traceback; anything else that escapes is a bug.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,16 +55,26 @@ class Held(RemindersError):
     """A change was refused because it looks like an accident; the message says how to release it."""
 
 
+class Verdict(StrEnum):
+    """What it means that a message was not accepted."""
+
+    RETRY = "retry"  # this message, later
+    FINAL = "final"  # this message, never
+    PAUSE = "pause"  # no message for a while: the server wants fewer, or is not there
+    FAULT = "fault"  # no message until an operator has mended something
+    DOUBT = "doubt"  # nobody knows whether it was accepted (RFC 1047)
+
+
 class DeliveryError(RemindersError):
     """The mail server did not accept one message.
 
-    `phase` names the SMTP command that failed ("connect", "mail", "rcpt", "data", "dot"), `code` is the
-    reply code (0: the connection broke), `reply` the server's words. `again` is true when a later try can help.
+    `phase` names the SMTP command that failed ("connect", "mail", "rcpt", "data", "dot"), `code` is the reply code
+    (0: no reply came), `reply` the server's words, beginning with its enhanced status code (RFC 3463) if it gave one.
     """
 
-    def __init__(self, phase: str, code: int, reply: str, *, again: bool) -> None:
+    def __init__(self, phase: str, code: int, reply: str, verdict: Verdict) -> None:
         self.phase = phase
         self.code = code
         self.reply = reply
-        self.again = again
+        self.verdict = verdict
         super().__init__(f"{phase}: {code or 'no reply'} {reply}".strip())

@@ -148,6 +148,7 @@ def _write_mails(settings: Settings, book: Book, found: list[Foretold], folder: 
     import asyncio
 
     from reminders.jobs.foretelling import mail
+    from reminders.mail.envelope import Envelope
     from reminders.mail.folder import FolderTransport
 
     async def started() -> bool:
@@ -158,7 +159,7 @@ def _write_mails(settings: Settings, book: Book, found: list[Foretold], folder: 
         for each in found:
             if each.notice.dropped is None:
                 data = mail(settings, each, book)
-                await transport.send(data, "", each.subscriber.address, started)
+                await transport.send(data, Envelope("", each.subscriber.address), started, lambda: True)
 
     asyncio.run(write())
 

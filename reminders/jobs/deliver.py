@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from reminders.catalogue.series import find
 from reminders.clock import Clock, SystemClock
-from reminders.errors import DeliveryError
+from reminders.errors import DeliveryError, Verdict
 from reminders.jobs.service import Book, Service, message_id_of
 from reminders.mail import compose
 from reminders.mail.compose import Letter
-from reminders.mail.envelope import NotStarted, Transport
+from reminders.mail.envelope import Envelope, NotStarted, Transport
 from reminders.planning import plan
 from reminders.planning.notices import Notice, Reason
 from reminders.planning.selections import lists
@@ -196,17 +196,20 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
 
     try:
         accepted = await transport.send(
-            message, service.sender().mail_from, subscriber.address, lambda: asyncio.to_thread(fence)
+            message,
+            Envelope(service.sender().mail_from, subscriber.address),
+            lambda: asyncio.to_thread(fence),
+            lambda: True,
         )
     except NotStarted:
         return Handled(row.notice, subscriber, "stopped", "the person left just now, or another worker has it")
     except TROUBLE as error:  # at the fence: nothing of the message was handed over
-        raise await asyncio.to_thread(give_back, DeliveryError("connect", 0, str(error), again=True)) from error
+        raise await asyncio.to_thread(give_back, DeliveryError("connect", 0, str(error), Verdict.PAUSE)) from error
     except DeliveryError as error:
-        if _nobody_charged(error):
+        if error.verdict in (Verdict.PAUSE, Verdict.FAULT):
             raise await asyncio.to_thread(give_back, error) from error
         handled = await asyncio.to_thread(_settle_refused, settle, service, row, error)
-        if error.phase == "dot" and error.code == 0:
+        if error.verdict is Verdict.DOUBT:
             # A relay that takes messages and never answers would put one after the other in doubt.
             raise TransportFault(str(error), handled) from error
         return handled
@@ -225,21 +228,15 @@ def _persistently(write: Callable[[], None]) -> None:
             time.sleep(PAUSE)
 
 
-def _nobody_charged(error: DeliveryError) -> bool:
-    """Whether it was the server or a setting that failed, before any message was begun, and not this message."""
-    before = error.phase in ("connect", "mail", "rcpt")
-    return error.phase == "connect" or (error.phase == "mail" and error.again) or (before and error.code == 421)
-
-
 def _settle_refused(settle: Callable[..., Handled], service: Service, row: Row, error: DeliveryError) -> Handled:
     """What an error means for the row: in doubt, over, or to be tried again until its attempts or its use run out."""
     begun = error.phase in ("data", "dot")
     tries_left = not begun or row.attempts + 1 < service.settings.attempts
     next_at = SystemClock().now() + back_off(row.tries)
-    if error.phase == "dot" and error.code == 0:
+    if error.verdict is Verdict.DOUBT:
         again = tries_left and row.uncertain_policy == "resend"
         return settle("uncertain", str(error), phase=error.phase, next_at=next_at if again else None)
-    if error.again and tries_left:
+    if error.verdict is Verdict.RETRY and tries_left:
         return settle("again", str(error), phase=error.phase, code=error.code, next_at=next_at)
     return settle("failed", str(error), phase=error.phase, code=error.code)
 

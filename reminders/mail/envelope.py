@@ -15,6 +15,20 @@ from reminders.errors import RemindersError
 
 Started = Callable[[], Awaitable[bool]]
 """Asked once the recipient is accepted and before any of the message is handed over; False stops it."""
+Still = Callable[[], bool]
+"""Asked right before the final dot, which makes the message the server's; False breaks it off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Whom a message is from and to, as the wire is told (RFC 5321, 2.3.1): two addresses.
+
+    `id` is what delivery reports call the message by (RFC 3461, 4.4); "" asks for none.
+    """
+
+    sender: str
+    recipient: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +39,17 @@ class Accepted:
 
 
 class NotStarted(RemindersError):
-    """`started` said no: nothing of the message was handed over, and nobody was mailed."""
+    """`started` or `still` said no: the server has not got the message, and nobody was mailed."""
 
 
 class Transport(Protocol):
-    """Takes messages, one at a time, each for one recipient."""
+    """Takes messages, each for one recipient; `width` of them at once."""
 
-    async def send(self, data: bytes, sender: str, recipient: str, started: Started) -> Accepted:
+    @property
+    def width(self) -> int:
+        """How many calls of `send` may be under way at the same time."""
+
+    async def send(self, data: bytes, envelope: Envelope, started: Started, still: Still) -> Accepted:
         """Hand over one message; raises `NotStarted` or `DeliveryError`."""
 
     async def close(self) -> None:

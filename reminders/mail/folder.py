@@ -13,8 +13,8 @@ from email.policy import SMTP
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from reminders.errors import DeliveryError
-from reminders.mail.envelope import Accepted, NotStarted, Started
+from reminders.errors import DeliveryError, Verdict
+from reminders.mail.envelope import Accepted, Envelope, NotStarted, Started, Still
 
 
 class FolderTransport:
@@ -24,6 +24,8 @@ class FolderTransport:
     date and time (UTC) from the Date header, ``<id>`` from the Message-ID. So a second try replaces the first file.
     """
 
+    width = 1
+
     def __init__(self, path: Path) -> None:
         self._path = path
 
@@ -32,17 +34,17 @@ class FolderTransport:
         try:
             await asyncio.to_thread(self._path.mkdir, mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise DeliveryError("connect", 0, f"{self._path}: {error.strerror}", again=True) from error
+            raise DeliveryError("connect", 0, f"{self._path}: {error.strerror}", Verdict.PAUSE) from error
 
-    async def send(self, data: bytes, sender: str, recipient: str, started: Started) -> Accepted:
+    async def send(self, data: bytes, envelope: Envelope, started: Started, still: Still) -> Accepted:
         """Write one message. Raises NotStarted, or DeliveryError when it could not be written."""
         await self.open()
-        if not await started():
+        if not (await started() and still()):
             raise NotStarted(f"the message to be written to {self._path} was stopped")
         try:
             name = await asyncio.to_thread(self._write, data)
         except OSError as error:
-            raise DeliveryError("data", 0, f"{self._path}: {error.strerror}", again=True) from error
+            raise DeliveryError("data", 0, f"{self._path}: {error.strerror}", Verdict.RETRY) from error
         return Accepted(f"written to {name}")
 
     async def close(self) -> None:

@@ -24,8 +24,8 @@ from typing import Literal
 from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPDataError, SMTPException, SMTPResponseException, SMTPServerDisconnected
 
-from reminders.errors import DeliveryError, WrongUse
-from reminders.mail.envelope import Accepted, NotStarted, Started, ascii_domain
+from reminders.errors import DeliveryError, Verdict, WrongUse
+from reminders.mail.envelope import Accepted, Envelope, NotStarted, Started, Still, ascii_domain
 
 _LINE_STARTS_WITH_DOT = re.compile(rb"(?m)^\.")
 _GOODBYE = 5.0  # seconds to wait for the answer to QUIT or RSET; nothing depends on it
@@ -40,6 +40,8 @@ class SmtpTransport:
     number of seconds one message may take in all, from the first command to the last reply, apart from `started`.
     Raises WrongUse for settings that would give a password away, and for a `ca_file` that cannot be read.
     """
+
+    width = 1
 
     def __init__(
         self,
@@ -80,18 +82,18 @@ class SmtpTransport:
             if not self._client.is_connected:
                 await self._connect(self._deadline())
 
-    async def send(self, data: bytes, sender: str, recipient: str, started: Started) -> Accepted:
+    async def send(self, data: bytes, envelope: Envelope, started: Started, still: Still) -> Accepted:
         """Hand over one message. `data` is the whole message with CRLF line ends.
 
         `started` is awaited after the recipient was accepted and before DATA; when it returns False, or raises,
-        nothing has been handed over (NotStarted, or what it raised). Raises DeliveryError: `again` is true for 4xx,
-        for broken connections before the message was handed over, and for refusals of the sender. With phase
-        "dot" and code 0 nobody knows whether the message was accepted.
+        nothing has been handed over (NotStarted, or what it raised). `still` is asked before the final dot: when it
+        says False the connection is cut, and the server has to throw away what it has (NotStarted).
+        Raises DeliveryError.
         """
         try:
-            sender, recipient = ascii_domain(sender), ascii_domain(recipient)
+            sender, recipient = ascii_domain(envelope.sender), ascii_domain(envelope.recipient)
         except ValueError as error:
-            raise DeliveryError("rcpt", 0, str(error), again=False) from error
+            raise DeliveryError("rcpt", 0, str(error), Verdict.FINAL) from error
         async with self._turn:
             clean = False
             try:
@@ -102,7 +104,7 @@ class SmtpTransport:
                     clean = True
                     raise NotStarted(f"the message to be sent through {self._server} was stopped")
                 deadline += asyncio.get_running_loop().time() - asked
-                reply = await self._hand_over(data, deadline)
+                reply = await self._hand_over(data, deadline, still)
                 clean = True
                 return Accepted(reply)
             except DeliveryError as error:
@@ -154,7 +156,7 @@ class SmtpTransport:
         encoding = "ascii"
         if not (sender.isascii() and recipient.isascii()):
             if not client.supports_extension("smtputf8"):
-                raise DeliveryError("rcpt", 0, "needs SMTPUTF8, which the mail server does not offer", again=False)
+                raise DeliveryError("rcpt", 0, "needs SMTPUTF8, which the mail server does not offer", Verdict.FINAL)
             options += ["SMTPUTF8", "BODY=8BITMIME"]
             encoding = "utf-8"
         async with self._phase("mail", deadline):
@@ -162,7 +164,7 @@ class SmtpTransport:
         async with self._phase("rcpt", deadline):
             await client.rcpt(recipient, encoding=encoding)
 
-    async def _hand_over(self, data: bytes, deadline: float) -> str:
+    async def _hand_over(self, data: bytes, deadline: float, still: Still) -> str:
         """DATA, the message, the dot. aiosmtplib's own `data` would not tell which of them failed."""
         async with self._phase("data", deadline):
             reply = await self._client.execute_command(b"DATA")
@@ -175,6 +177,8 @@ class SmtpTransport:
         if not body.endswith(b"\r\n"):
             body += b"\r\n"
         async with self._phase("dot", deadline):
+            if not still():
+                raise NotStarted(f"the message to be sent through {self._server} was broken off before its end")
             protocol.write(body + b".\r\n")
             reply = await protocol.read_response()
             if reply.code != 250:
@@ -200,7 +204,7 @@ class SmtpTransport:
         except (SMTPException, OSError) as error:  # TimeoutError and ssl.SSLError are OSErrors
             code = error.code if isinstance(error, SMTPResponseException) else 0
             code = code if 400 <= code <= 599 else 0
-            raise DeliveryError(name, code, self._words(error), again=_again(name, code)) from error
+            raise DeliveryError(name, code, self._words(error), _verdict(name, code)) from error
 
     def _words(self, error: Exception) -> str:
         for cause in (error, error.__cause__):
@@ -213,15 +217,15 @@ class SmtpTransport:
         return str(error)[:500] or f"the connection to {self._server} broke"
 
 
-def _again(phase: str, code: int) -> bool:
-    """Can a later try help? A refused login or sender is a setting to be mended, not a message to give up."""
-    if phase == "connect":
-        return True
-    if phase == "mail" and code not in _OF_THE_MESSAGE:
-        return True
-    if code == 0:
-        return phase != "dot"  # in doubt: the outbox decides by its own policy
-    return code < 500
+def _verdict(phase: str, code: int) -> Verdict:
+    """A refused log-in or sender is a setting to be mended, not a message to give up."""
+    if phase == "dot" and code == 0:
+        return Verdict.DOUBT
+    if phase == "connect" or (phase == "mail" and code not in _OF_THE_MESSAGE):
+        return Verdict.PAUSE
+    if code == 421 and phase == "rcpt":
+        return Verdict.PAUSE
+    return Verdict.RETRY if code < 500 else Verdict.FINAL
 
 
 def _is_loopback(host: str) -> bool:

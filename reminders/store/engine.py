@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from reminders.errors import RemindersError, WrongUse
 from reminders.store import tables
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The migration that this program works with. They are numbered, so that older and newer can be told apart."""
 VERSION_TABLE = "reminders_version"
 """Where the database says which migration it stands at; also what tells that it is ours."""

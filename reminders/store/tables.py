@@ -152,7 +152,9 @@ feed = Table(
     Column("restyled_at", Instant),
 )
 
-# Everybody who was ever invited. Ids are never used again: unsubscribe tokens are derived from them.
+# Everybody who was ever invited. Ids are never used again: unsubscribe tokens are derived from them. `domain` is the
+# address's, for the pace of sending. `bounced` counts the hard bounces since the address is what it is; who is
+# suspended gets no mail.
 subscriber = Table(
     "subscriber",
     metadata,
@@ -163,6 +165,10 @@ subscriber = Table(
     Column("joined_at", Instant, nullable=False),
     Column("left_at", Instant),
     Column("left_how", Text, nullable=False),
+    Column("domain", Text, nullable=False, server_default=""),
+    Column("bounced", Integer, nullable=False, server_default="0"),
+    Column("suspended_at", Instant),
+    Column("suspended_why", Text, nullable=False, server_default=""),
     UniqueConstraint("address_key"),
     sqlite_autoincrement=True,
 )
@@ -205,7 +211,8 @@ subscription = Table(
 Index("ix_subscription_subscriber", subscription.c.subscriber)
 
 # One row per notice: plan, ledger and audit in one. `body` is the message as frozen at its first attempt, compressed,
-# until it is sent or dropped. `tries` counts how often it was put back, `attempts` how often DATA was begun.
+# until it is sent or dropped. `tries` counts how often it was put back, `attempts` how often DATA was begun, `deaths`
+# how often a worker died with it in hand before that. Rows of one `bundle` go as one message.
 outbox = Table(
     "outbox",
     metadata,
@@ -237,6 +244,8 @@ outbox = Table(
     Column("owed_at", Instant, nullable=False),
     Column("settled_at", Instant),
     Column("batch", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False, server_default="0"),
+    Column("bundle", Integer),
     UniqueConstraint("key"),
     CheckConstraint(f"state IN {STATES}", name="state"),
     CheckConstraint("(state IN ('claimed', 'sending')) = (owner <> '')", name="owner"),
@@ -292,6 +301,30 @@ history = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Index("ix_history_outbox", "outbox", "id"),
+    sqlite_autoincrement=True,
+)
+
+
+# How fast mail goes: when each allowance will be whole again (the theoretical arrival time of GCRA), in wall time.
+bucket = Table("bucket", metadata, Column("name", Text, primary_key=True), Column("free_at", Instant, nullable=False))
+
+# How many mails the plan that was last accepted foresees for each day (UTC).
+forecast = Table("forecast", metadata, Column("day", Text, primary_key=True), Column("mails", Integer, nullable=False))
+
+# What came back about messages: bounces, delays, complaints. `digest` is of the report, so that it counts once.
+report = Table(
+    "report",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("outbox", Id, ForeignKey("outbox.id")),
+    Column("subscriber", Id, ForeignKey("subscriber.id")),
+    Column("status", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    UniqueConstraint("digest"),
+    Index("ix_report_subscriber", "subscriber", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import trustme
 
-from reminders.errors import DeliveryError, WrongUse
-from reminders.mail.envelope import NotStarted
+from reminders.errors import DeliveryError, Verdict, WrongUse
+from reminders.mail.envelope import Envelope, NotStarted
 from reminders.mail.smtp import SmtpTransport
 from tests.edges.smtpd import LOSE, SILENCE, Server, serving
 
@@ -34,7 +34,7 @@ def transport(server: Server, **settings: Any) -> SmtpTransport:
 
 
 async def send(by: SmtpTransport, *, started: Callable[[], Awaitable[bool]] = yes, to: str = RECIPIENT) -> str:
-    return (await by.send(DATA, SENDER, to, started)).reply
+    return (await by.send(DATA, Envelope(SENDER, to), started, lambda: True)).reply
 
 
 async def test_a_message_arrives_byte_for_byte_for_one_recipient() -> None:
@@ -58,39 +58,39 @@ async def test_one_connection_serves_many_messages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "fault", "phase", "code", "again"),
+    ("step", "fault", "phase", "code", "verdict"),
     [
-        ("CONNECT", "421 4.3.2 too busy", "connect", 421, True),
-        ("CONNECT", "554 5.7.1 not you", "connect", 554, True),
-        ("CONNECT", LOSE, "connect", 0, True),
-        ("EHLO", "502 5.5.1 what?", "connect", 502, True),
-        ("EHLO", LOSE, "connect", 0, True),
-        ("MAIL", "450 4.7.1 too much mail", "mail", 450, True),
-        ("MAIL", "421 4.7.0 closing", "mail", 421, True),
-        ("MAIL", "530 5.7.0 log in first", "mail", 530, True),
-        ("MAIL", "552 5.3.4 too big", "mail", 552, False),
-        ("MAIL", LOSE, "mail", 0, True),
-        ("RCPT", "451 4.7.1 greylisted", "rcpt", 451, True),
-        ("RCPT", "452 4.2.2 full", "rcpt", 452, True),
-        ("RCPT", "421 4.7.0 closing", "rcpt", 421, True),
-        ("RCPT", "550 5.1.1 no such person", "rcpt", 550, False),
-        ("RCPT", LOSE, "rcpt", 0, True),
-        ("DATA", "451 4.3.0 not now", "data", 451, True),
-        ("DATA", "554 5.7.1 no", "data", 554, False),
-        ("DATA", LOSE, "data", 0, True),
-        ("DOT", "450 4.3.0 try later", "dot", 450, True),
-        ("DOT", "554 5.6.0 spam", "dot", 554, False),
-        ("DOT", LOSE, "dot", 0, False),
+        ("CONNECT", "421 4.3.2 too busy", "connect", 421, Verdict.PAUSE),
+        ("CONNECT", "554 5.7.1 not you", "connect", 554, Verdict.PAUSE),
+        ("CONNECT", LOSE, "connect", 0, Verdict.PAUSE),
+        ("EHLO", "502 5.5.1 what?", "connect", 502, Verdict.PAUSE),
+        ("EHLO", LOSE, "connect", 0, Verdict.PAUSE),
+        ("MAIL", "450 4.7.1 too much mail", "mail", 450, Verdict.PAUSE),
+        ("MAIL", "421 4.7.0 closing", "mail", 421, Verdict.PAUSE),
+        ("MAIL", "530 5.7.0 log in first", "mail", 530, Verdict.PAUSE),
+        ("MAIL", "552 5.3.4 too big", "mail", 552, Verdict.FINAL),
+        ("MAIL", LOSE, "mail", 0, Verdict.PAUSE),
+        ("RCPT", "451 4.7.1 greylisted", "rcpt", 451, Verdict.RETRY),
+        ("RCPT", "452 4.2.2 full", "rcpt", 452, Verdict.RETRY),
+        ("RCPT", "421 4.7.0 closing", "rcpt", 421, Verdict.PAUSE),
+        ("RCPT", "550 5.1.1 no such person", "rcpt", 550, Verdict.FINAL),
+        ("RCPT", LOSE, "rcpt", 0, Verdict.RETRY),
+        ("DATA", "451 4.3.0 not now", "data", 451, Verdict.RETRY),
+        ("DATA", "554 5.7.1 no", "data", 554, Verdict.FINAL),
+        ("DATA", LOSE, "data", 0, Verdict.RETRY),
+        ("DOT", "450 4.3.0 try later", "dot", 450, Verdict.RETRY),
+        ("DOT", "554 5.6.0 spam", "dot", 554, Verdict.FINAL),
+        ("DOT", LOSE, "dot", 0, Verdict.DOUBT),
     ],
 )
 async def test_a_failure_is_told_with_its_phase_and_the_next_message_goes_through(
-    step: str, fault: str, phase: str, code: int, again: bool
+    step: str, fault: str, phase: str, code: int, verdict: Verdict
 ) -> None:
     async with serving(faults={step: [fault]}) as server:
         by = transport(server)
         with pytest.raises(DeliveryError) as failure:
             await send(by)
-        assert (failure.value.phase, failure.value.code, failure.value.again) == (phase, code, again)
+        assert (failure.value.phase, failure.value.code, failure.value.verdict) == (phase, code, verdict)
         if code:
             assert fault[4:] in failure.value.reply
         else:
@@ -227,7 +227,7 @@ async def test_no_server_at_all_is_a_fault_of_the_transport() -> None:
         pass
     with pytest.raises(DeliveryError) as failure:
         await transport(server).open()
-    assert (failure.value.phase, failure.value.code, failure.value.again) == ("connect", 0, True)
+    assert (failure.value.phase, failure.value.code, failure.value.verdict) == ("connect", 0, Verdict.PAUSE)
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ async def test_a_wrong_password_is_a_fault_of_the_transport(authority: trustme.C
         by = transport(server, security="starttls", ca_file=trusted, user="desk", password="wrong")
         with pytest.raises(DeliveryError) as failure:
             await by.open()
-    assert (failure.value.phase, failure.value.code, failure.value.again) == ("connect", 535, True)
+    assert (failure.value.phase, failure.value.code, failure.value.verdict) == ("connect", 535, Verdict.PAUSE)
 
 
 @pytest.mark.parametrize(("security", "implicit"), [("starttls", False), ("tls", True)])
@@ -310,7 +310,7 @@ async def test_an_address_that_needs_smtputf8_goes_only_where_it_is_offered() ->
         by = transport(server)
         with pytest.raises(DeliveryError, match="SMTPUTF8") as failure:
             await send(by, to="zoë@example.org")
-        assert not failure.value.again
+        assert failure.value.verdict is Verdict.FINAL
         await send(by)
         await by.close()
 
@@ -328,7 +328,7 @@ async def test_what_is_not_one_plain_address_is_refused_before_anything_is_said(
     async with serving() as server:
         with pytest.raises(DeliveryError) as failure:
             await send(transport(server), to=address)
-    assert not failure.value.again
+    assert failure.value.verdict is Verdict.FINAL
     assert server.connections == 0
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from reminders.errors import DeliveryError
+from reminders.errors import DeliveryError, Verdict
+from reminders.mail.envelope import Envelope
 from reminders.mail.smtp import SmtpTransport
 
 MESSAGE = (
@@ -70,10 +71,11 @@ async def send(port: int, *numbers: int) -> None:
     async def started() -> bool:
         return True
 
+    envelope = Envelope("dates@example.org", "amina@example.org")
     transport = SmtpTransport("127.0.0.1", port, security="none", timeout=10)
     try:
         for number in numbers:
-            await transport.send(MESSAGE % number, "dates@example.org", "amina@example.org", started)
+            await transport.send(MESSAGE % number, envelope, started, lambda: True)
     finally:
         await transport.close()
 
@@ -87,17 +89,17 @@ def test_every_message_arrives_as_it_was_written_over_one_connection(sink: int, 
 
 
 @pytest.mark.parametrize(
-    ("sink", "phase", "again"),
+    ("sink", "phase", "verdict"),
     [
-        (["-r", "mail"], "mail", True),
-        (["-f", "rcpt"], "rcpt", False),
-        (["-r", "."], "dot", True),
-        (["-q", "."], "dot", False),
+        (["-r", "mail"], "mail", Verdict.PAUSE),
+        (["-f", "rcpt"], "rcpt", Verdict.FINAL),
+        (["-r", "."], "dot", Verdict.RETRY),
+        (["-q", "."], "dot", Verdict.DOUBT),
     ],
     ids=["sender later", "recipient never", "message later", "hangs up after the message"],
     indirect=["sink"],
 )
-def test_each_refusal_is_told_by_its_phase(sink: int, phase: str, again: bool) -> None:
+def test_each_refusal_is_told_by_its_phase(sink: int, phase: str, verdict: Verdict) -> None:
     with pytest.raises(DeliveryError) as error:
         asyncio.run(send(sink, 1))
-    assert (error.value.phase, error.value.again) == (phase, again)
+    assert (error.value.phase, error.value.verdict) == (phase, verdict)

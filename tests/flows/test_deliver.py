@@ -14,6 +14,7 @@ from sqlalchemy import update
 from reminders.clock import FixedClock, SystemClock
 from reminders.jobs import workers
 from reminders.jobs.deliver import Delivered, deliver, recover
+from reminders.mail.envelope import Envelope
 from reminders.mail.smtp import SmtpTransport
 from reminders.store import ledger, outbox
 from reminders.store.tables import outbox as outbox_table
@@ -239,10 +240,10 @@ def test_somebody_who_leaves_between_claim_and_data_gets_nothing(walk: Walk) -> 
             transport = SmtpTransport("127.0.0.1", server.port, security="none", timeout=5)
             whole = transport.send
 
-            async def send(data: bytes, sender: str, recipient: str, started: object) -> object:
-                if recipient.startswith("amina"):
+            async def send(data: bytes, envelope: Envelope, *asked: object) -> object:
+                if envelope.recipient.startswith("amina"):
                     walk.leave("amina", DUE)
-                return await whole(data, sender, recipient, started)  # type: ignore[arg-type]  # handed on as it came
+                return await whole(data, envelope, *asked)  # type: ignore[arg-type]  # handed on as it came
 
             transport.send = send  # type: ignore[assignment,method-assign]  # somebody leaves just then
             with workers.working(walk.service.data) as owner:

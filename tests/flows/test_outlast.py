@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from reminders.store.engine import SCHEMA
 from tests.edges.site import TOKEN
 from tests.flows.service import Place, Running, relay, wait_for
 
@@ -126,7 +127,7 @@ def older_database(database: Path) -> Callable[[], object]:
         connection.close()
 
     stand_at("0001")
-    return lambda: stand_at("0002")
+    return lambda: stand_at(SCHEMA)
 
 
 @pytest.mark.parametrize("spoil", [truncated_database, deleted_database, older_database])
