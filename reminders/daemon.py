@@ -33,6 +33,7 @@ from reminders.jobs.service import Service
 from reminders.jobs.taking import Handled
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
+from reminders.store.engine import TROUBLE, words
 from reminders.web.server import WebServer
 
 LOG = logging.getLogger(__name__)
@@ -49,7 +50,11 @@ Tell = Callable[[datetime, Happening], None]
 class Daemon:
     """Looks, reminds and delivers for one service until it is stopped. Made anew for each run."""
 
-    def __init__(self, service: Service, clock: Clock, transport: Transport, tell: Tell) -> None:
+    def __init__(
+        self, service: Service, clock: Clock, transport: Transport, tell: Tell, *, crash_only: bool = False
+    ) -> None:
+        """`crash_only`: end when the database is broken, so that whoever watches this process starts it anew."""
+        self.crash_only = crash_only
         self.service = service
         self.clock = clock
         self.transport = transport
@@ -72,7 +77,6 @@ class Daemon:
         """Work until `stop`; then finish the message in hand and return."""
         with workers.working(self.service.data) as owner:
             self._owner = owner
-            await asyncio.to_thread(recover, self.service, self.clock.now())
             tick = IntervalTrigger(seconds=self.service.settings.tick)
             at_once = SystemClock().now()
             self._scheduler.add_job(self._job, tick, args=[self._tick], id="tick", next_run_time=at_once)
@@ -102,8 +106,12 @@ class Daemon:
                 await result
         except RemindersError as error:
             self.tell(self.clock.now(), error)
+        except TROUBLE as error:
+            LOG.error("%s; it is tried again at the next tick", words(error))
         except Exception:
             LOG.exception("a job of the daemon failed; it is tried again at the next tick")
+        if self.crash_only and self.service.store.broken:
+            self.stop()
 
     async def _tick(self) -> None:
         await self._look()
@@ -125,6 +133,8 @@ class Daemon:
                 if (lines := tuple(str(error).splitlines())) != self._refused:
                     self._refused = lines
                     self.tell(now, error)
+            except TROUBLE:
+                raise
             except Exception:
                 LOG.exception("the files could not be looked at; what is published stays")
             else:

@@ -22,6 +22,7 @@ from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
 from reminders.jobs.health import health
+from reminders.jobs.leaving import leave
 from reminders.jobs.refresh import declarations
 from reminders.jobs.service import Service, data_folder
 from reminders.planning.subscribers import Subscriber
@@ -112,11 +113,10 @@ class StoreReader:
             return people.by_token(tx, token)
 
     def leave(self, token: str, how: str) -> bool:
-        with self.service.store.writing() as tx:
-            person = people.by_token(tx, token)
-            if person is not None:
-                people.leave(tx, person.id, how, self.clock.now())
-            return person is not None
+        person = self.subscriber_by_token(token)
+        if person is not None:
+            leave(self.service, person, how, self.clock.now())
+        return person is not None
 
     def health(self) -> Mapping[str, object]:
         try:

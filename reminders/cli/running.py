@@ -94,7 +94,8 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
 
     async def work(service: Service) -> None:
         clock = SystemClock()
-        daemon = Daemon(service, clock, transport_of(service), _log) if only != "web" else None
+        crash_only = only == "worker"  # nobody is served by it
+        daemon = Daemon(service, clock, transport_of(service), _log, crash_only=crash_only) if only != "web" else None
         listening = application_ = None
         if only != "worker":
             listening = listen(service.settings.host, service.settings.port)
@@ -104,6 +105,9 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
         if daemon is not None:
             click.echo(_where_mail_goes(service))
         await run_daemon(daemon, application_, listening)
+        if crash_only and service.store.broken:
+            LOG.error("the database is broken: ending, to be started anew")
+            context.exit(74)  # as sysexits.h has it: an input or output error
 
     settings = read_settings(config, os.environ)
     try:
@@ -122,6 +126,7 @@ def _first_look(service: Service, only: str | None) -> None:
     """Refuse to start with files that cannot be used, unless older ones are published."""
     from reminders.errors import BadInput, Held
     from reminders.jobs.refresh import refresh as refresh_once
+    from reminders.store.engine import TROUBLE, words
 
     with service.store.reading() as tx:
         published = service.book(tx) is not None
@@ -129,6 +134,11 @@ def _first_look(service: Service, only: str | None) -> None:
         return
     try:
         refreshed = refresh_once(service, now())
+    except TROUBLE as error:
+        if not published:
+            raise
+        LOG.warning("%s; what was published before is served meanwhile", words(error))
+        return
     except (BadInput, Held) as error:
         if not published:
             raise

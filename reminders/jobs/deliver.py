@@ -11,17 +11,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError, Verdict
+from reminders.jobs.footing import doubt, reconcile
 from reminders.jobs.scribe import Scribe
 from reminders.jobs.service import Service
 from reminders.jobs.taking import Claimed, Handled, Ready, lease, prepare, take
 from reminders.mail.envelope import NotStarted, Transport
 from reminders.store import sending
-from reminders.store.engine import TROUBLE
+from reminders.store.engine import TROUBLE, words
+from reminders.store.journal import Sent, Unwritable
+from reminders.store.people import address_key
 from reminders.store.sending import Ending, Outcome
 
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
@@ -57,8 +61,10 @@ async def deliver(
 
     A connection that cannot be had ends the pass without charging anybody an attempt; the rows stay owed. So does a
     server that takes a message and does not answer. Until a first message has gone through, no second one is tried, so
-    that a relay that is ill meets one and not many.
+    that a relay that is ill meets one and not many. Nothing is sent while what is remembered is in doubt.
     """
+    if found := await asyncio.to_thread(doubt, service):
+        return Delivered(0, found.words, found.mend)
     return await _Pass(service, transport, clock, owner, told, stop or asyncio.Event()).run()
 
 
@@ -75,7 +81,7 @@ class _Pass:
         self._owner = owner
         self._told = told
         self._stop = stop
-        self._scribe = Scribe(service.store, clock, owner, lease(service))
+        self._scribe = Scribe(service.store, service.journal, clock, owner, lease(service))
         self._window = asyncio.Semaphore(window)
         self._width = min(window, transport.width)
         self._batch = min(window, BATCH)
@@ -119,7 +125,7 @@ class _Pass:
                 elif not taken.dropped and not await self._more(taken.next_at):
                     break
         except TROUBLE as error:
-            self._halt(str(error))
+            self._halt(words(error))
         except Exception as error:
             self._break(error)
         for _ in range(self._width):
@@ -195,13 +201,15 @@ class _Pass:
             why = "the person left just now, or another worker has it"
             self._told(Handled(row.notice, ready.claimed.subscriber, "stopped", why))
         except TROUBLE as error:  # at the fence: nothing of the message was handed over
-            self._halt(str(error))
+            self._halt(words(error))
             self._window.release()
             self._release(ready.claimed)
         except DeliveryError as error:
             self._refused(ready.claimed, error, number if until is not None else 0)
         else:
-            self._settle(Ending(row.id, number, "sent", accepted.reply, "dot", 250), begun=True)
+            person = self._service.mark(address_key(ready.claimed.subscriber.address))
+            sent = Sent(row.notice, person, ready.message.message_id, number, self._clock.now())
+            self._settle(Ending(row.id, number, "sent", accepted.reply, "dot", 250), begun=True, accepted=sent)
 
     def _refused(self, claimed: Claimed, error: DeliveryError, number: int) -> None:
         """What an error means for the row and for the pass. `number` is that of the attempt, 0 when none was begun."""
@@ -231,7 +239,7 @@ class _Pass:
         """Give a claim back that was never begun."""
         self._settle(Ending(claimed.row.id, 0, "released", self._fault, "", 0, next_at))
 
-    def _settle(self, ending: Ending, *, begun: bool = False) -> None:
+    def _settle(self, ending: Ending, *, begun: bool = False, accepted: Sent | None = None) -> None:
         """Have it written what became of a message. Until it is, one that was `begun` keeps its place in the window."""
         claimed = self._in_hand[ending.row]
 
@@ -248,7 +256,7 @@ class _Pass:
                 state = "owed" if ending.outcome == "again" or ending.next_at else ending.outcome
                 self._told(Handled(claimed.row.notice, claimed.subscriber, state, ending.reply))
 
-        settled = self._scribe.settle(ending)
+        settled = self._scribe.settle(ending, accepted)
         self._settling.add(settled)
         settled.add_done_callback(written)
 
@@ -293,9 +301,14 @@ def transport_of(service: Service) -> Transport:
 
 
 def recover(service: Service, now: datetime) -> int:
-    """Take back what workers of this machine that are gone had claimed, and what any worker held past its lease."""
+    """Take back what workers of this machine that are gone had claimed, and what any worker held past its lease.
+
+    What the journal says was accepted is recorded as sent instead.
+    """
     from reminders.jobs import workers
 
+    with suppress(Unwritable):  # then nothing is sent, and whoever asks for it is told
+        reconcile(service)
     wall = SystemClock().now()
     with service.store.writing() as tx:
         gone = workers.dead(sending.owners(tx), service.data)

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from reminders.clock import SystemClock
 from reminders.jobs.drawing import left_out
+from reminders.jobs.footing import BEHIND
 from reminders.jobs.refresh import refusal, reminded_until
 from reminders.jobs.service import Service
-from reminders.store import ledger
+from reminders.store import ledger, replay
 
 LATE = timedelta(minutes=10)
 """A mail that waits longer than this is a fault."""
@@ -41,7 +42,10 @@ def health(service: Service, now: datetime) -> Health:
         refused = refusal(tx)
         missing = left_out(tx)
         published = service.book(tx) is not None
+        older = replay.behind(tx)
     faults = []
+    if older or service.doubt:
+        faults.append(BEHIND if older else f"Nothing can be mailed: {service.doubt}")
     if not published:
         faults.append("Nothing is published yet: `reminders refresh` reads the files.")
     elif until - now > SILENT:

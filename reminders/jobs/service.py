@@ -21,6 +21,7 @@ from reminders.mail.compose import Templates
 from reminders.mail.templates import FOLDER
 from reminders.planning.notices import Notice
 from reminders.settings import Settings
+from reminders.store.journal import FILE, Journal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,6 +56,9 @@ class Service:
         self.config = config
         self.data = data_folder(settings, config)
         self.store = store
+        self.journal = Journal(self.data / FILE)
+        self.doubt = ""
+        """Why nothing was mailed when it was last asked whether it might be; "" while all was well."""
         self._key = key
         self._book: Book | None = None
 
@@ -79,6 +83,10 @@ class Service:
         Derived, so that a message composed twice is the same bytes; the store keeps only its hash.
         """
         return token(self._key, subscriber)
+
+    def mark(self, address_key: str) -> str:
+        """What stands for a person in the journal (`people.address_key`): only the holder of the key can tell who."""
+        return hmac.new(self._key, f"journal:{address_key}".encode(), hashlib.sha256).hexdigest()[:32]
 
     @property
     def key_mark(self) -> str:

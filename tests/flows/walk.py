@@ -16,6 +16,7 @@ from reminders.clock import FixedClock
 from reminders.files import read_settings
 from reminders.jobs import workers
 from reminders.jobs.deliver import Delivered, deliver
+from reminders.jobs.leaving import leave
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, remind
 from reminders.jobs.service import Service, database_url, make_key, read_key
@@ -114,10 +115,10 @@ class Walk:
 
     def leave(self, name: str, at: str) -> None:
         """Somebody unsubscribes."""
-        with self.store.writing() as tx:
+        with self.store.reading() as tx:
             person = people.by_address(tx, f"{name}@example.org")
-            assert person is not None
-            people.leave(tx, person.id, "page", utc(at))
+        assert person is not None
+        leave(self.service, person, "page", utc(at))
 
     def rows(self) -> list[Row]:
         """The whole outbox, oldest first."""
