@@ -61,6 +61,11 @@ class Walk:
         self.write("rules.yaml", self.rules)
         self.write("feeds.yaml", "feeds:\n  all: {title: All dates}\n")
         self.people("amina", "bao")
+        return self.opened()
+
+    def opened(self) -> Self:
+        """Open the store of a folder that is there, or make one."""
+        self.config = self.folder / "config"
         settings = read_settings(self.config, {})
         make_key(self.folder / "var")
         url = database_url(settings, self.config)

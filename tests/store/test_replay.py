@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from reminders.store import ledger, outbox, people, replay
 from reminders.store.engine import Store
 from reminders.store.journal import Entry, Left, Line, Sent
