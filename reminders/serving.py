@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from reminders.catalogue.events import Kind
 from reminders.clock import Clock
-from reminders.errors import WrongUse
+from reminders.errors import RemindersError, WrongUse
 from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
@@ -29,7 +29,7 @@ from reminders.planning.subscribers import Subscriber
 from reminders.settings import Settings
 from reminders.store import events, feeds, history, people, state
 from reminders.store.declared import Declared, declared
-from reminders.store.engine import TROUBLE, open_store
+from reminders.store.engine import TROUBLE, open_store, words
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
 from reminders.web.reading import Edition, Fetch, Personal, Reader, Shelf
@@ -121,6 +121,9 @@ class StoreReader:
     def health(self) -> Mapping[str, object]:
         try:
             found = health(self.service, self.clock.now())
+        except (RemindersError, *TROUBLE) as error:
+            LOG.warning("the health of the service cannot be told: %s", words(error))
+            return {"ok": False, "faults": ["The database cannot be read."]}
         except Exception:
             LOG.exception("the health of the service cannot be told")
             return {"ok": False, "faults": ["The database cannot be read."]}

@@ -11,20 +11,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError, Verdict
-from reminders.jobs.footing import doubt, reconcile
+from reminders.jobs.footing import doubt
 from reminders.jobs.scribe import Scribe
 from reminders.jobs.service import Service
 from reminders.jobs.taking import Claimed, Handled, Ready, lease, prepare, take
 from reminders.mail.envelope import NotStarted, Transport
 from reminders.store import sending
 from reminders.store.engine import TROUBLE, words
-from reminders.store.journal import Sent, Unwritable
+from reminders.store.journal import Sent
 from reminders.store.people import address_key
 from reminders.store.sending import Ending, Outcome
 
@@ -63,7 +62,7 @@ async def deliver(
     server that takes a message and does not answer. Until a first message has gone through, no second one is tried, so
     that a relay that is ill meets one and not many. Nothing is sent while what is remembered is in doubt.
     """
-    if found := await asyncio.to_thread(doubt, service):
+    if found := await asyncio.to_thread(doubt, service, owner):
         return Delivered(0, found.words, found.mend)
     return await _Pass(service, transport, clock, owner, told, stop or asyncio.Event()).run()
 
@@ -303,12 +302,12 @@ def transport_of(service: Service) -> Transport:
 def recover(service: Service, now: datetime) -> int:
     """Take back what workers of this machine that are gone had claimed, and what any worker held past its lease.
 
-    What the journal says was accepted is recorded as sent instead.
+    What the journal says was accepted is recorded as sent before.
     """
     from reminders.jobs import workers
 
-    with suppress(Unwritable):  # then nothing is sent, and whoever asks for it is told
-        reconcile(service)
+    if doubt(service):
+        return 0  # nothing is sent either, and `deliver` says why
     wall = SystemClock().now()
     with service.store.writing() as tx:
         gone = workers.dead(sending.owners(tx), service.data)

@@ -7,6 +7,7 @@ the matter.
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 LOG = logging.getLogger(__name__)
+ROOM = 8_000_000
+"""Bytes that must be free where the data folder is: what is accepted has to be written down."""
 BEHIND = (
     "Mails were sent, or people left, of which the database does not know: it was restored from an older backup, or "
     "made anew. Nothing is mailed before `reminders db repair`."
@@ -39,31 +42,34 @@ class Doubt:
     mend: bool = False
 
 
-def doubt(service: Service) -> Doubt | None:
+def doubt(service: Service, owner: str = "") -> Doubt | None:
     """Why nothing may be sent by what is remembered; None when all is well. The service keeps the words for its health.
 
+    `owner` is a worker that has nothing in hand: what it could not record in an earlier pass is recorded before.
     A database that was not looked at since it was opened, or since it was last in trouble, is read through first.
     """
-    found = _doubt(service)
+    found = _doubt(service, owner)
     service.doubt = found.words if found else ""
     return found
 
 
-def _doubt(service: Service) -> Doubt | None:
+def _doubt(service: Service, owner: str) -> Doubt | None:
     try:
+        if (free := shutil.disk_usage(service.data).free) < ROOM:
+            return Doubt(f"The disk of {service.data} is full: {free // 1000} kB are free, and nothing is mailed.")
         if damage := service.store.damage():
             return Doubt(f"The database is damaged ({damage[0]}). Nothing is mailed: {RESTORE}.", mend=True)
-        if reconcile(service):
+        if reconcile(service, owner):
             return Doubt(BEHIND, mend=True)
     except TROUBLE as error:
         return Doubt(words(error))
-    except RemindersError as error:
+    except (OSError, RemindersError) as error:
         return Doubt(str(error), mend=True)
     return None
 
 
-def reconcile(service: Service) -> bool:
-    """Compare journal and database; what a worker that is gone could not record as sent is recorded now.
+def reconcile(service: Service, owner: str = "") -> bool:
+    """Compare journal and database; what a worker that is gone, or `owner`, did not record as sent is recorded now.
 
     True when the database is older than the journal. Raises what the store and the journal raise.
     """
@@ -86,7 +92,7 @@ def reconcile(service: Service) -> bool:
     if place.size < known:
         LOG.warning("%s is shorter than it was: after a backup is restored, mails may go twice", journal.path)
     with service.store.writing() as tx:
-        found = _compare(service, tx, place)
+        found = _compare(service, tx, place, owner)
         replay.settle_lost(tx, found.lost)
         if found.known_to != known:
             replay.put_position(tx, place.identity, found.known_to)
@@ -103,9 +109,9 @@ def behind(service: Service) -> bool:
         return place is not None and _compare(service, tx, place).behind
 
 
-def _compare(service: Service, tx: Connection, place: Place) -> Standing:
+def _compare(service: Service, tx: Connection, place: Place, owner: str = "") -> Standing:
     known = min(replay.position(tx, place.identity), place.size)
-    gone = workers.dead(sending.owners(tx), service.data)
+    gone = [*workers.dead(sending.owners(tx), service.data), owner]
     lines = service.journal.lines(place, known)
     return replay.compare(tx, lines, known, service.mark, dead=gone, wall_now=SystemClock().now())
 

@@ -99,7 +99,7 @@ class Store:
             with self._watched(_REOPENED), self._engine.connect() as connection:
                 tx = connection.execution_options(sqlite_begin="BEGIN")
                 with _transaction(tx):
-                    found = [str(row[0]) for row in tx.exec_driver_sql("PRAGMA quick_check(10)")]
+                    found = [_plain(row[0]) for row in tx.exec_driver_sql("PRAGMA quick_check(10)")]
         except DBAPIError as error:
             if _code(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise
@@ -183,8 +183,8 @@ def absent(url: str) -> bool:
     try:
         with Store(engine).reading() as tx:
             return _version(tx) is None
-    except OperationalError as error:
-        raise WrongUse(f"the database {_named(parsed)} cannot be used: {error.orig}") from error
+    except DBAPIError as error:
+        raise _unusable(_named(parsed), error) from error
     finally:
         engine.dispose()
 
@@ -233,7 +233,11 @@ def check(url: str) -> list[str]:
 
 def words(error: Exception) -> str:
     """What a transaction raised, for people: without statements and what was in them."""
-    return f"the database cannot be used: {error.orig}" if isinstance(error, DBAPIError) else str(error)
+    if not isinstance(error, DBAPIError):
+        return str(error)
+    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"the database is damaged ({error.orig}): {RESTORE}"
+    return f"the database cannot be used: {error.orig}"
 
 
 def back_up(url: str, target: Path, *, replace: bool = False) -> None:
@@ -278,7 +282,7 @@ def _copy(source: Path, copy: Path) -> None:
         new.execute("PRAGMA journal_mode=DELETE")  # one file; whoever opens it as a store sets it right
         (found,) = new.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        raise Damaged(f"the database {source} is damaged ({found}), and no backup was made: {RESTORE}")
+        raise Damaged(f"the database {source} is damaged ({_plain(found)}), and no backup was made: {RESTORE}")
     for path in (copy, copy.parent):
         file = os.open(path, os.O_RDONLY)
         try:
@@ -310,6 +314,17 @@ def _contradictions(tx: Connection) -> list[str]:
 def _code(error: DBAPIError) -> int:
     """The primary result code of SQLite; 0 for what is no error of SQLite's."""
     return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _unusable(named: str, error: DBAPIError) -> WrongUse:
+    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Damaged(f"the database {named} is damaged ({error.orig}): {RESTORE}")
+    return WrongUse(f"the database {named} cannot be used: {error.orig}")
+
+
+def _plain(finding: str) -> str:
+    """One finding of a check in one line: SQLite puts a heading above the first."""
+    return finding.rpartition("\n")[2]
 
 
 @contextmanager
@@ -433,8 +448,8 @@ def _known(engine: Engine) -> str:
     try:
         with Store(engine).reading() as tx:
             found = _version(tx)
-    except OperationalError as error:
-        raise WrongUse(f"the database {named} cannot be used: {error.orig}") from error
+    except DBAPIError as error:
+        raise _unusable(named, error) from error
     if found is None:
         raise WrongUse(f"the database {named} is empty: `reminders db init` makes a store of it")
     if found > SCHEMA:
