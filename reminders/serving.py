@@ -39,6 +39,9 @@ SHELF = "shelf.json"
 TRY_AGAIN = 5.0
 """Seconds between two tries to open a store that cannot be opened."""
 
+FAULTS: tuple[type[Exception], ...] = (RemindersError, *TROUBLE)
+"""What has words for people."""
+
 Kept = TypeVar("Kept")
 
 
@@ -121,7 +124,7 @@ class StoreReader:
     def health(self) -> Mapping[str, object]:
         try:
             found = health(self.service, self.clock.now())
-        except (RemindersError, *TROUBLE) as error:
+        except FAULTS as error:
             LOG.warning("the health of the service cannot be told: %s", words(error))
             return {"ok": False, "faults": ["The database cannot be read."]}
         except Exception:
