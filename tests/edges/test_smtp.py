@@ -61,13 +61,13 @@ async def test_one_connection_serves_many_messages() -> None:
     ("step", "fault", "phase", "code", "verdict"),
     [
         ("CONNECT", "421 4.3.2 too busy", "connect", 421, Verdict.PAUSE),
-        ("CONNECT", "554 5.7.1 not you", "connect", 554, Verdict.PAUSE),
+        ("CONNECT", "554 5.7.1 not you", "connect", 554, Verdict.FAULT),
         ("CONNECT", LOSE, "connect", 0, Verdict.PAUSE),
-        ("EHLO", "502 5.5.1 what?", "connect", 502, Verdict.PAUSE),
+        ("EHLO", "451 4.3.0 not now", "connect", 451, Verdict.PAUSE),
         ("EHLO", LOSE, "connect", 0, Verdict.PAUSE),
         ("MAIL", "450 4.7.1 too much mail", "mail", 450, Verdict.PAUSE),
         ("MAIL", "421 4.7.0 closing", "mail", 421, Verdict.PAUSE),
-        ("MAIL", "530 5.7.0 log in first", "mail", 530, Verdict.PAUSE),
+        ("MAIL", "530 5.7.0 log in first", "mail", 530, Verdict.FAULT),
         ("MAIL", "552 5.3.4 too big", "mail", 552, Verdict.FINAL),
         ("MAIL", LOSE, "mail", 0, Verdict.PAUSE),
         ("RCPT", "451 4.7.1 greylisted", "rcpt", 451, Verdict.RETRY),
@@ -265,7 +265,7 @@ async def test_a_wrong_password_is_a_fault_of_the_transport(authority: trustme.C
         by = transport(server, security="starttls", ca_file=trusted, user="desk", password="wrong")
         with pytest.raises(DeliveryError) as failure:
             await by.open()
-    assert (failure.value.phase, failure.value.code, failure.value.verdict) == ("connect", 535, Verdict.PAUSE)
+    assert (failure.value.phase, failure.value.code, failure.value.verdict) == ("connect", 535, Verdict.FAULT)
 
 
 @pytest.mark.parametrize(("security", "implicit"), [("starttls", False), ("tls", True)])
