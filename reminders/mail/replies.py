@@ -91,6 +91,8 @@ TABLE: tuple[Row, ...] = (
     # The server as a whole, or how fast we are
     Row("rcpt", "421", "*", PAUSE, "RFC 5321, 4.2.3: the service is closing, whatever the recipient"),
     Row(BEGUN, "421", "*.7.*", PAUSE, "Gmail: 421 4.7.0, 4.7.28 unusual rate"),
+    # The next message has to connect, and is told there whether the service is away
+    Row(BEGUN, "421", "*", RETRY, "RFC 5321, 4.2.3: the connection ends, and this message was not accepted"),
     Row(LATER, "4??", "*", RETRY, "Exchange: 432 4.3.2, the recipient's mailbox is busy", r"recipient thread limit"),
     Row(LATER, "4??", "*", PAUSE, "Postfix: anvil(8) limits; Exim: ratelimit", TOO_FAST),
     Row(LATER, "4??", "*", PAUSE, "Gmail: 450 4.2.1 of the whole organisation", r"relay limit exceeded"),
@@ -102,7 +104,6 @@ TABLE: tuple[Row, ...] = (
     Row("rcpt", "4??", "*", RETRY, "RFC 5321, 4.2.1; RFC 6647: greylisting"),
     Row("rcpt", "5??", "*", FINAL, "RFC 5321, 4.2.1"),
     Row("rcpt", "0", "*", RETRY, "RFC 5321, 3.8: the connection broke, and nothing was handed over"),
-    # 421 without more among them: the next message has to connect, and is told there how things are
     Row(BEGUN, "4??", "*", RETRY, "RFC 5321, 4.2.1: not accepted, even if something was stored"),
     Row(BEGUN, "5??", "*", FINAL, "RFC 5321, 4.2.1"),
     Row("data", "0", "*", RETRY, "RFC 5321, 4.1.1.4: without the dot nothing was handed over"),

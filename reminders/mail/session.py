@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -33,6 +34,8 @@ GOODBYE = 5.0
 """Seconds to wait for the answer to QUIT or RSET; nothing depends on it."""
 AT_ONCE = 64 * 1024
 """Octets of a message that may go in one write with its dot, if the socket holds four times as much."""
+PIECE = 16 * 1024
+"""Octets of a larger one in one write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +88,18 @@ class Session:
         client = self._client
         await client.connect()
         transport = cast(asyncio.Transport, client.transport)
-        # What this socket takes at once, with room for what the kernel counts besides. Above it, no more than nothing
-        # is to wait outside the kernel when a message's end is decided on; under STARTTLS neither below the encryption.
+        # What this socket takes at once, with room for what the kernel counts besides. Of a larger message nothing may
+        # wait outside the kernel when its dot is decided on; under STARTTLS neither below the encryption. (A limit is
+        # exceeded by more, but that of encryption is reached by as much.)
         kernel = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         self._at_once = min(AT_ONCE, kernel // 4)
-        transport.set_write_buffer_limits(high=0)
+        transport.set_write_buffer_limits(high=int(self._relay.security == "tls"))
         await self._hello()
         if self._relay.security == "starttls":
             if not client.supports_extension("starttls"):
                 raise self._fault("does not offer STARTTLS, and nothing is sent in clear")
             await client.starttls()
-            cast(asyncio.Transport, client.transport).set_write_buffer_limits(high=0)
+            cast(asyncio.Transport, client.transport).set_write_buffer_limits(high=1)
             await self._hello()
         if self._relay.user:
             await self._log_in()
@@ -174,22 +178,24 @@ class Session:
     async def _in_two(self, protocol: SMTPProtocol, body: bytes, still: Still) -> SMTPResponse:
         """Write the dot only once the kernel has all that goes before it, however long the server takes to read that.
 
-        A reply that comes earlier refuses the message; the connection, in the middle of it, is of no use then.
+        In pieces, because encryption notices no earlier than with the next write that the kernel takes no more: the
+        last piece is next to nothing. A reply that comes before the dot refuses the message; the connection, in the
+        middle of it, is of no use then.
         """
         answer = asyncio.ensure_future(protocol.read_response())
         await asyncio.sleep(0)  # from now on a reply is expected
         try:
-            protocol.write(body)
-            taken = asyncio.ensure_future(protocol._drain_helper())
-            try:
-                await asyncio.wait({answer, taken}, return_when=asyncio.FIRST_COMPLETED)
+            for piece in pieces(body):
+                protocol.write(piece)
+                taken = asyncio.ensure_future(protocol._drain_helper())
+                try:
+                    await asyncio.wait({answer, taken}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    taken.cancel()
+                    await asyncio.gather(taken, return_exceptions=True)
                 if answer.done():
                     early = answer.result()
                     raise SMTPResponseException(early.code, early.message)
-                await taken
-            finally:
-                taken.cancel()
-                await asyncio.gather(taken, return_exceptions=True)
             self._ask(still)
             self.phase = "dot"
             protocol.write(b".\r\n")
@@ -240,6 +246,14 @@ class Session:
 
     def _fault(self, what: str) -> DeliveryError:
         return DeliveryError("connect", 0, f"{self._relay} {what}", Verdict.FAULT)
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    """A message in writes of at most `PIECE` octets, the last of which is its last line end."""
+    end = len(body) - len(b"\r\n")
+    for start in range(0, end, PIECE):
+        yield body[start : min(start + PIECE, end)]
+    yield body[end:]
 
 
 def stuffed(data: bytes) -> bytes:

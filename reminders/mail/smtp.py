@@ -114,7 +114,8 @@ class SmtpTransport:
                 clean = True
                 return Accepted(reply)
             except DeliveryError as error:
-                if error.code not in _OUT_OF_STEP and session.is_open:  # an orderly "no"
+                orderly = error.code not in _OUT_OF_STEP or error.verdict is Verdict.FINAL  # without a code: never said
+                if orderly and session.is_open:
                     await session.reset()
                     clean = True
                 raise

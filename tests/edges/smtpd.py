@@ -1,8 +1,9 @@
 """A real SMTP server whose faults are chosen, on a port of its own at 127.0.0.1.
 
 In a test: ``async with serving(faults={"RCPT": ["451 4.7.1 later"]}) as server``. Each fault happens once, in order;
-then the server behaves. A fault is a reply, ``LOSE`` (the connection is cut), ``SILENCE`` (no answer, ever) or
-``wait 1.5`` (the usual answer, after so many seconds), and belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before
+then the server behaves. A fault is a reply, ``LOSE`` (the connection is cut), ``SILENCE`` (no answer, ever),
+``wait 1.5`` (the usual answer, after so many seconds) or ``stall 1.5`` (the usual answer at once, and nothing is read
+for so many seconds), and belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before
 the message), DOT (after the message was kept), RSET, QUIT.
 
 As a process: ``python -m tests.edges.smtpd FILE [PORT]`` prints its port and appends each message it accepts to FILE,
@@ -31,6 +32,7 @@ from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Se
 LOSE = "lose"
 SILENCE = "silence"
 WAIT = "wait "
+STALL = "stall "
 SLOW_STEPS = ("MAIL", "RCPT", "DATA", "DOT")
 
 
@@ -103,6 +105,11 @@ class _Peer(SMTP):
             await asyncio.sleep(3600)
         if fault.startswith(WAIT):
             await asyncio.sleep(float(fault.removeprefix(WAIT)))
+            return True
+        if fault.startswith(STALL):
+            reading: Any = self.transport
+            reading.pause_reading()
+            self.loop.call_later(float(fault.removeprefix(STALL)), reading.resume_reading)
             return True
         return False
 
