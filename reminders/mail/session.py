@@ -119,12 +119,8 @@ class Session:
     async def hand_over(self, data: bytes, still: Still) -> str:
         """DATA, the message, the dot; the reply that accepts it. Raises NotStarted when `still` said no."""
         self.phase = "data"
-        protocol = self._protocol
-        if protocol is None:
-            raise SMTPServerDisconnected("Connection lost")
-        reply = await protocol.execute_command(b"DATA")
-        if reply.code // 100 != 3:
-            raise SMTPResponseException(reply.code, reply.message)
+        await self._say(b"DATA", first=3)
+        protocol = self._in_step()
         body = stuffed(data)
         if len(body) > self._at_once:
             reply = await self._in_two(protocol, body, still)
@@ -164,12 +160,18 @@ class Session:
         self._client.close()
         self._protocol, self.served = None, 0
 
-    async def _say(self, command: bytes) -> None:
+    async def _say(self, command: bytes, first: int = 2) -> None:
+        reply = await self._in_step().execute_command(command)
+        if reply.code // 100 != first:
+            raise SMTPResponseException(reply.code, reply.message)
+
+    def _in_step(self) -> SMTPProtocol:
+        """The connection. One that said more than it was asked would answer the next command with the rest of that."""
         if self._protocol is None:
             raise SMTPServerDisconnected("Connection lost")
-        reply = await self._protocol.execute_command(command)
-        if reply.code // 100 != 2:
-            raise SMTPResponseException(reply.code, reply.message)
+        if self._protocol._buffer:
+            raise SMTPServerDisconnected("the server said more than it was asked")
+        return self._protocol
 
     def _ask(self, still: Still) -> None:
         if not still():

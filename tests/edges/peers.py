@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
 
 from reminders.mail.envelope import Envelope
 from reminders.mail.smtp import SmtpTransport
@@ -59,3 +67,54 @@ async def talking(at: str, does: Callable[[asyncio.StreamWriter], Awaitable[None
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listening:
         yield listening.sockets[0].getsockname()[1]
+
+
+def program(name: str, variable: str, of: str) -> str:
+    """Where a server's program is. Without it the test is skipped, or fails when it is required."""
+    found = os.environ.get(variable) or shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        if os.environ.get(f"REQUIRE_{variable}") == "1":
+            pytest.fail(f"REQUIRE_{variable}=1, but there is no {name}")
+        pytest.skip(f"{name}, which comes with {of}, is not installed; {variable} may name it")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def await_port(process: subprocess.Popen[str], port: int) -> None:
+    """Wait until the process listens."""
+    for _ in range(500):
+        with socket.socket() as asked:
+            if process.poll() is not None or asked.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.01)
+    assert process.poll() is None, process.stderr.read() if process.stderr else ""
+
+
+@contextmanager
+def sink(folder: Path, *options: str) -> Iterator[int]:
+    """Postfix's smtp-sink, which keeps each message in a file of its own in the folder; its port."""
+    port = free_port()
+    as_somebody = ["-u", "nobody"] if os.getuid() == 0 else []
+    if as_somebody:
+        shutil.chown(folder, "nobody")
+        for parent in folder.parents:
+            if parent.owner() == "root" and not parent.stat().st_mode & 0o001:
+                parent.chmod(0o711)  # pytest's own folders, which are closed to others
+    found = program("smtp-sink", "SMTP_SINK", "Postfix")
+    command = [found, *as_somebody, *options, "-d", f"{folder}/mail.", f"127.0.0.1:{port}", "10"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        await_port(process, port)
+        yield port
+        process.terminate()
+
+
+def kept(folder: Path) -> list[bytes]:
+    """The messages that smtp-sink has in its files, with its own header and what follows them taken off."""
+    found = [path.read_bytes().replace(b"\r\n", b"\n") for path in folder.glob("mail.*")]
+    return sorted(data[data.index(b"From: ") :].rstrip(b"\n") for data in found if b"\nFrom: " in data)

@@ -197,6 +197,30 @@ async def test_s9_a_reply_in_the_middle_of_a_message_refuses_it(reply: str, verd
     assert (failure.phase, failure.code, failure.verdict) == ("data", int(reply[:3]), verdict)
 
 
+@pytest.mark.parametrize(("step", "said"), [("MAIL", "250"), ("RCPT", "250"), ("DATA", "354"), ("DATA", "250")])
+async def test_s9_a_server_that_says_more_than_it_is_asked_accepts_nothing(step: str, said: str) -> None:
+    """Or its next reply would be taken for the answer to the command after that."""
+
+    async def twice(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{said} yes\r\n250 kept\r\n".encode())
+
+    async with talking(step, twice) as port:
+        failure = await refused(transport(port))
+    assert (failure.phase, failure.code) == ("rcpt" if step == "MAIL" else "data", 0)
+    assert failure.verdict is Verdict.RETRY
+
+
+async def test_s9_what_is_said_after_the_message_was_accepted_ends_only_the_connection() -> None:
+    async def goodbye(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"250 kept\r\n421 4.3.2 closing\r\n")
+
+    async with talking("DOT", goodbye) as port:
+        by = transport(port)
+        assert await post(by) == "kept"
+        assert await post(by) == "kept"
+        await by.close()
+
+
 async def test_s12_a_failing_goodbye_changes_nothing() -> None:
     for fault in (LOSE, "500 5.5.1 what?", "421 4.3.2 closing"):
         async with serving(faults={"QUIT": [fault]}) as server:
