@@ -10,10 +10,13 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from reminders.errors import DeliveryError, Verdict
 from reminders.mail.envelope import Envelope
 from reminders.mail.smtp import SmtpTransport
 
@@ -36,6 +39,33 @@ async def post(
 ) -> str:
     """Hand over a message; the reply that accepts it."""
     return (await by.send(data, Envelope(SENDER, to, id), started, still)).reply
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one message: `verdict` is None, and there is no `phase`, when it was accepted."""
+
+    phase: str
+    code: int
+    reply: str
+    verdict: Verdict | None
+
+
+async def tell(
+    port: int, *recipients: str, sender: str = SENDER, data: bytes = DATA, id: str = "", **settings: Any
+) -> list[Told]:
+    """Messages to the recipients, one after the other over one transport without TLS."""
+    by = SmtpTransport("127.0.0.1", port, security="none", **({"timeout": 10.0} | settings))
+    told = []
+    for to in recipients:
+        try:
+            accepted = await by.send(data, Envelope(sender, to, id), yes, lambda: True)
+        except DeliveryError as error:
+            told.append(Told(error.phase, error.code, error.reply, error.verdict))
+        else:
+            told.append(Told("", 250, accepted.reply, None))
+    await by.close()
+    return told
 
 
 @asynccontextmanager
