@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -18,12 +19,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import pytest
 
 T = TypeVar("T")
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET of setns(2)
+UNSHARE = ("unshare", "-n", "-m", "-p", "--propagation", "private", "--fork")
+"""With a network, mounts and process numbers of one's own."""
 PORT = 2525
 POSTFIX_SERVICES = """\
 cleanup unix n - n - 0 cleanup
@@ -54,7 +58,7 @@ class MailServer:
 def isolated(name: str) -> None:
     """Skip, or fail where `name` is required, unless a network of one's own can be made here."""
     made = os.getuid() == 0 and shutil.which("unshare") is not None
-    if made and subprocess.run(["unshare", "-n", "-m", "true"], check=False, capture_output=True).returncode == 0:
+    if made and subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode == 0:
         return
     if os.environ.get(f"REQUIRE_{name}") == "1":
         pytest.fail(f"REQUIRE_{name}=1, but no network of one's own can be made here")
@@ -89,7 +93,7 @@ def started(folder: Path, commands: Sequence[str], ports: Sequence[int], **envir
     """A process of these shell commands in a network of its own, once it listens at the ports."""
     script = " && ".join(["ip link set lo up", *commands])
     log = (folder / "output").open("w", encoding="utf-8")
-    command = ["unshare", "-n", "-m", "--propagation", "private", "sh", "-c", script]
+    command = [*UNSHARE, "sh", "-c", script]
     with (
         log,
         subprocess.Popen(command, stdout=log, stderr=log, text=True, env={**os.environ, **environment}) as process,
@@ -97,10 +101,23 @@ def started(folder: Path, commands: Sequence[str], ports: Sequence[int], **envir
         try:
             server = MailServer(process, folder)
             for port in ports:
-                assert listens(server, port), (folder / "output").read_text(encoding="utf-8")
+                assert listens(server, port), "".join(
+                    path.read_text(encoding="utf-8") for path in (folder / "output", folder / "log") if path.is_file()
+                )
             yield server
         finally:
-            process.terminate()
+            # The first process of its own numbering: with it goes every other.
+            for first in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+                os.kill(int(first), signal.SIGKILL)
+
+
+@contextmanager
+def reachable() -> Iterator[Path]:
+    """A folder that servers can reach under the users they run as, which pytest's own are not."""
+    with TemporaryDirectory(prefix="reminders-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def listens(server: MailServer, port: int) -> bool:
@@ -117,23 +134,23 @@ def listens(server: MailServer, port: int) -> bool:
     return False
 
 
-def opened(folder: Path) -> None:
-    """Let the users that servers run as reach their folders below pytest's."""
-    for parent in (folder, *folder.parents):
-        if parent.owner() == "root" and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
-
-
 @contextmanager
-def postfix(folder: Path, settings: str, listeners: Mapping[int, Sequence[str]]) -> Iterator[MailServer]:
+def postfix(settings: str, listeners: Mapping[int, Sequence[str]]) -> Iterator[MailServer]:
     """Postfix with these settings besides the usual ones; `listeners` are ports, each with settings of its own."""
     isolated("POSTFIX")
     root = named("POSTFIX", "/opt/postfix", "the folder that Postfix's package was unpacked to")
+    with reachable() as folder:
+        _write_postfix(folder, root, settings, listeners)
+        command = f"exec '{root}/usr/sbin/postfix' -c '{folder}/etc' start-fg"
+        with started(folder, [command], list(listeners), LD_LIBRARY_PATH=str(root / "usr/lib/postfix")) as server:
+            yield server
+
+
+def _write_postfix(folder: Path, root: Path, settings: str, listeners: Mapping[int, Sequence[str]]) -> None:
     programs, libraries = root / "usr/sbin", root / "usr/lib/postfix"
     for name in ("etc", "data", "queue"):
         (folder / name).mkdir()
     shutil.chown(folder / "data", "daemon")
-    opened(folder)
     (folder / "etc" / "main.cf").write_text(
         f"""\
 compatibility_level = 3.6
@@ -164,9 +181,6 @@ alias_maps =
         for port, options in listeners.items()
     )
     (folder / "etc" / "master.cf").write_text(services + POSTFIX_SERVICES, encoding="utf-8")
-    command = f"exec '{programs}/postfix' -c '{folder}/etc' start-fg"
-    with started(folder, [command], list(listeners), LD_LIBRARY_PATH=str(libraries)) as server:
-        yield server
 
 
 def postcat(server: MailServer) -> list[str]:
@@ -182,14 +196,25 @@ def postcat(server: MailServer) -> list[str]:
 
 
 @contextmanager
-def exim(folder: Path, settings: str, rules: str) -> Iterator[MailServer]:
+def exim(settings: str, rules: str) -> Iterator[MailServer]:
     """Exim with these main settings and access control lists besides the usual ones."""
     isolated("EXIM4")
     binary = named("EXIM4", "/usr/sbin/exim4", "the program")
+    with reachable() as folder:
+        commands = [
+            f"mount --bind '{folder}/passwd' /etc/passwd",
+            f"mount --bind '{folder}/group' /etc/group",
+            f"exec '{binary}' -C '{folder}/exim.conf' -bdf",
+        ]
+        _write_exim(folder, settings, rules)
+        with started(folder, commands, [PORT]) as server:
+            yield server
+
+
+def _write_exim(folder: Path, settings: str, rules: str) -> None:
     for name in ("spool", "log"):
         (folder / name).mkdir()
         shutil.chown(folder / name, "daemon")
-    opened(folder)
     user = Path("/etc/passwd").read_text(encoding="utf-8") + "Debian-exim:x:1:1::/nonexistent:/bin/false\n"
     group = Path("/etc/group").read_text(encoding="utf-8") + "Debian-exim:x:1:\n"
     (folder / "passwd").write_text(user, encoding="utf-8")
@@ -216,13 +241,6 @@ begin routers
         encoding="utf-8",
     )
     configuration.chmod(0o644)
-    commands = [
-        f"mount --bind '{folder}/passwd' /etc/passwd",
-        f"mount --bind '{folder}/group' /etc/group",
-        f"exec '{binary}' -C '{configuration}' -bdf",
-    ]
-    with started(folder, commands, [PORT]) as server:
-        yield server
 
 
 def spooled(server: MailServer) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -127,21 +128,18 @@ def await_port(process: subprocess.Popen[str], port: int) -> None:
 
 
 @contextmanager
-def sink(folder: Path, *options: str) -> Iterator[int]:
-    """Postfix's smtp-sink, which keeps each message in a file of its own in the folder; its port."""
-    port = free_port()
-    as_somebody = ["-u", "nobody"] if os.getuid() == 0 else []
-    if as_somebody:
-        shutil.chown(folder, "nobody")
-        for parent in folder.parents:
-            if parent.owner() == "root" and not parent.stat().st_mode & 0o001:
-                parent.chmod(0o711)  # pytest's own folders, which are closed to others
-    found = program("smtp-sink", "SMTP_SINK", "Postfix")
-    command = [found, *as_somebody, *options, "-d", f"{folder}/mail.", f"127.0.0.1:{port}", "10"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        await_port(process, port)
-        yield port
-        process.terminate()
+def sink(*options: str) -> Iterator[tuple[int, Path]]:
+    """Postfix's smtp-sink; its port, and the folder where it keeps each message in a file of its own."""
+    found, port = program("smtp-sink", "SMTP_SINK", "Postfix"), free_port()
+    with TemporaryDirectory(prefix="reminders-") as folder:
+        as_somebody = ["-u", "nobody"] if os.getuid() == 0 else []
+        if as_somebody:
+            shutil.chown(folder, "nobody")
+        command = [found, *as_somebody, *options, "-d", f"{folder}/mail.", f"127.0.0.1:{port}", "10"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            await_port(process, port)
+            yield port, Path(folder)
+            process.terminate()
 
 
 def kept(folder: Path) -> list[bytes]:

@@ -59,8 +59,8 @@ data:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServer]:
-    with exim(tmp_path_factory.mktemp("exim"), SETTINGS, RULES) as server:
+def server() -> Iterator[MailServer]:
+    with exim(SETTINGS, RULES) as server:
         yield server
 
 

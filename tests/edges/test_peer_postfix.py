@@ -41,8 +41,8 @@ late_restrictions = check_recipient_access
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServer]:
-    with postfix(tmp_path_factory.mktemp("postfix"), SETTINGS, LISTENERS) as server:
+def server() -> Iterator[MailServer]:
+    with postfix(SETTINGS, LISTENERS) as server:
         yield server
 
 

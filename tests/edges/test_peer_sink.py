@@ -6,7 +6,6 @@ SMTP_SINK may name the program where it is not on PATH.
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -38,16 +37,16 @@ def attempt(port: int, timeout: float = 5.0) -> tuple[str, int, Verdict] | str:
     return asyncio.run(scenario())
 
 
-def test_every_message_arrives_as_it_was_written_over_one_connection(tmp_path: Path) -> None:
+def test_every_message_arrives_as_it_was_written_over_one_connection() -> None:
     async def scenario(port: int) -> None:
         by = SmtpTransport("127.0.0.1", port, security="none")
         for number in range(3):
             await post(by, data=DATA + b"%d\r\n" % number)
         await by.close()
 
-    with sink(tmp_path) as port:
+    with sink() as (port, folder):
         asyncio.run(scenario(port))
-    assert kept(tmp_path) == [unstuffed(DATA + b"%d\r\n" % number) for number in range(3)]
+        assert kept(folder) == [unstuffed(DATA + b"%d\r\n" % number) for number in range(3)]
 
 
 # The options, what becomes of a message, and whether the server has it
@@ -102,11 +101,11 @@ MODES: list[tuple[list[str], tuple[str, int, Verdict] | str, bool]] = [
 
 @pytest.mark.parametrize(("options", "outcome", "has_it"), MODES, ids=[" ".join(mode[0]) for mode in MODES])
 def test_what_becomes_of_a_message_and_whether_the_server_has_it(
-    options: list[str], outcome: tuple[str, int, Verdict] | str, has_it: bool, tmp_path: Path
+    options: list[str], outcome: tuple[str, int, Verdict] | str, has_it: bool
 ) -> None:
-    with sink(tmp_path, *options) as port:
+    with sink(*options) as (port, folder):
         assert attempt(port) == outcome
-    assert kept(tmp_path) == ([unstuffed(DATA)] if has_it else [])
+        assert kept(folder) == ([unstuffed(DATA)] if has_it else [])
 
 
 # -W: answers late, -w: the answer to the dot;  the same server answers in time afterwards only where it is asked to
@@ -123,22 +122,22 @@ LATE: list[tuple[list[str], tuple[str, int, Verdict], bool]] = [
 
 @pytest.mark.parametrize(("options", "outcome", "has_it"), LATE, ids=[" ".join(mode[0]) for mode in LATE])
 def test_an_answer_that_comes_too_late_is_told_by_its_step(
-    options: list[str], outcome: tuple[str, int, Verdict], has_it: bool, tmp_path: Path
+    options: list[str], outcome: tuple[str, int, Verdict], has_it: bool
 ) -> None:
-    with sink(tmp_path, *options) as port:
+    with sink(*options) as (port, folder):
         assert attempt(port, timeout=0.5) == outcome
-    assert kept(tmp_path) == ([unstuffed(DATA)] if has_it else [])
+        assert kept(folder) == ([unstuffed(DATA)] if has_it else [])
 
 
 @pytest.mark.parametrize("options", [["-W", "RCPT:1"], ["-W", ".:1"]], ids=["RCPT", "dot"])
-def test_an_answer_that_is_late_but_in_time_is_waited_for(options: list[str], tmp_path: Path) -> None:
-    with sink(tmp_path, *options) as port:
+def test_an_answer_that_is_late_but_in_time_is_waited_for(options: list[str]) -> None:
+    with sink(*options) as (port, folder):
         assert attempt(port, timeout=5) == SENT
-    assert kept(tmp_path) == [unstuffed(DATA)]
+        assert kept(folder) == [unstuffed(DATA)]
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
-def test_a_refusal_leaves_the_connection_good_for_the_next_message(step: str, tmp_path: Path) -> None:
+def test_a_refusal_leaves_the_connection_good_for_the_next_message(step: str) -> None:
     """The server's counters are what it saw: two messages refused, one connection."""
 
     async def scenario(port: int) -> None:
@@ -149,6 +148,6 @@ def test_a_refusal_leaves_the_connection_good_for_the_next_message(step: str, tm
         assert [session.is_open for session in by._idle] == [True]
         await by.close()
 
-    with sink(tmp_path, "-r", step) as port:
+    with sink("-r", step) as (port, folder):
         asyncio.run(scenario(port))
-    assert kept(tmp_path) == []
+        assert kept(folder) == []
