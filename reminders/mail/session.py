@@ -16,7 +16,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -34,6 +36,7 @@ GOODBYE = 5.0
 """Seconds to wait for the answer to QUIT or RSET; nothing depends on it."""
 AT_ONCE = 64 * 1024
 """Octets of a message that may go in one write with its dot, if the socket holds four times as much."""
+_DISCARD = struct.pack("ii", 1, 0)  # closed with a reset: a message given up must not arrive once the network is back
 PIECE = 16 * 1024
 """Octets of a larger one in one write."""
 
@@ -154,9 +157,12 @@ class Session:
             self.cut()
 
     def cut(self) -> None:
-        """End the connection at once; what has not left yet never will."""
+        """End the connection at once. What has not arrived yet never will, although the kernel has it already."""
         if self._client.transport is not None:
-            cast(asyncio.Transport, self._client.transport).abort()
+            transport = cast(asyncio.Transport, self._client.transport)
+            with suppress(OSError):  # closed already
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
+            transport.abort()
         self._client.close()
         self._protocol, self.served = None, 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -100,8 +101,9 @@ def started(folder: Path, commands: Sequence[str], ports: Sequence[int], **envir
     ):
         try:
             server = MailServer(process, folder)
+            assert answers(server, 1, errno.ECONNREFUSED)  # there is a loopback
             for port in ports:
-                assert listens(server, port), "".join(
+                assert answers(server, port, 0), "".join(
                     path.read_text(encoding="utf-8") for path in (folder / "output", folder / "log") if path.is_file()
                 )
             yield server
@@ -120,15 +122,17 @@ def reachable() -> Iterator[Path]:
         yield folder
 
 
-def listens(server: MailServer, port: int) -> bool:
-    async def ask() -> bool:
+def answers(server: MailServer, port: int, wanted: int) -> bool:
+    """Whether connecting comes to give this error within ten seconds; 0 is none."""
+
+    async def ask() -> int:
         with socket.socket() as asked:
-            return asked.connect_ex(("127.0.0.1", port)) == 0
+            return asked.connect_ex(("127.0.0.1", port))
 
     for _ in range(200):
         if server.process.poll() is not None:
             return False
-        if server.within(ask()):
+        if server.within(ask()) == wanted:
             return True
         time.sleep(0.05)
     return False
