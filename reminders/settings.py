@@ -97,8 +97,16 @@ class Settings(Shape):
     """A file of certificates to trust instead of the system's, for a relay with a private authority."""
     smtp_user: Text | Literal[""] = ""
     """The account at the relay. Left out: no log-in."""
+    smtp_auth: Literal["password", "xoauth2"] = "password"
+    """How the account logs in: with smtp_password, or with an access token, as Microsoft 365 wants it."""
     smtp_password: SecretStr = SecretStr("")
     """The account's password."""
+    smtp_token_file: Text | Literal[""] = ""
+    """A file that holds the access token and that another program renews. Only with xoauth2."""
+    smtp_token_command: Text | Literal[""] = ""
+    """A command, run without a shell, that prints an access token or a token endpoint's answer. Only with xoauth2."""
+    smtp_connections: Annotated[Whole, Field(ge=1, le=50)] = 3
+    """How many messages go to the relay side by side. Microsoft 365 allows an account three."""
     mail_from: Address | Literal[""] = ""
     """The address mails come from; it must be able to receive. Needed with smtp_host."""
     reply_to: Address | Literal[""] = ""
@@ -138,9 +146,23 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "smtp_host", "smtp_host is set, but nothing says who mails come from", "write 'mail_from: …' too"
     if settings.smtp_user and settings.smtp_security == "none":
         yield "smtp_user", "the password would be sent in clear", "write 'smtp_security: starttls'"
+    if settings.smtp_auth == "xoauth2":
+        yield from _tokens(settings)
+        return
+    for name in ("smtp_token_file", "smtp_token_command"):
+        if getattr(settings, name):
+            yield name, f"{name} is of no use with a password", "write 'smtp_auth: xoauth2' too"
     if settings.smtp_user and not settings.smtp_password.get_secret_value():
         write = "set REMINDERS_SMTP_PASSWORD, or REMINDERS_SMTP_PASSWORD_FILE to a file that holds it"
         yield "smtp_user", "smtp_user is set, but there is no password", write
+
+
+def _tokens(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    if not settings.smtp_user:
+        yield "smtp_auth", "xoauth2 logs in an account, and smtp_user names none", "write 'smtp_user: …' too"
+    if bool(settings.smtp_token_file) == bool(settings.smtp_token_command):
+        what = "xoauth2 needs one place that gives tokens"
+        yield "smtp_auth", what, "write either 'smtp_token_file: …' or 'smtp_token_command: …'"
 
 
 def secrets() -> frozenset[str]:

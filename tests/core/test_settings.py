@@ -130,6 +130,22 @@ def test_a_secret_comes_from_a_variable_or_from_a_file_it_names(tmp_path: Path) 
             {"SMTP_PASSWORD": "hush"},
             ["reminders.yaml:4:1: the password would be sent in clear: write 'smtp_security: starttls'"],
         ),
+        (
+            MAIL + "smtp_auth: xoauth2\n",
+            {},
+            [
+                "reminders.yaml:4:1: xoauth2 logs in an account, and smtp_user names none: write 'smtp_user: …' too",
+                "reminders.yaml:4:1: xoauth2 needs one place that gives tokens: "
+                "write either 'smtp_token_file: …' or 'smtp_token_command: …'",
+            ],
+        ),
+        (
+            MAIL + "smtp_token_file: /run/token\n",
+            {},
+            [
+                "reminders.yaml:4:1: smtp_token_file is of no use with a password: write 'smtp_auth: xoauth2' too",
+            ],
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(
