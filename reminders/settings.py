@@ -104,8 +104,12 @@ class Settings(Shape):
     reply_to: Address | Literal[""] = ""
     """Where answers go, when not to mail_from."""
 
-    pass_limit: Annotated[Whole, Field(ge=1)] = 500
-    """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
+    brake: Literal["on", "off"] = "on"
+    """Whether mails beyond what is usual are held until `reminders outbox release`; 'off' is for tests."""
+    brake_least: Annotated[Whole, Field(ge=1)] = 50
+    """So many mails a day are never held, whatever was foreseen."""
+    brake_share: Annotated[Whole, Field(ge=0, le=100)] = 0
+    """The percentage of all people that one day may mail unless an operator accepted more; 0 for no such bound."""
     attempts: Annotated[Whole, Field(ge=1, le=20)] = 3
     """How often a message may be started at the relay before it is given up."""
     message_deadline: Annotated[Seconds, Field(ge=5, le=600)] = 60.0
@@ -115,6 +119,10 @@ class Settings(Shape):
 
     secret_key: SecretStr = SecretStr("")
     """The key behind unsubscribe links, at least 32 characters. Left out: the file secret.key that `db init` makes."""
+
+
+RETIRED = {"pass_limit": ("pass_limit is no setting any more", "delete it; brake_least is what is never held")}
+"""Settings of earlier versions: what to say of each, and what to write instead."""
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:

@@ -27,7 +27,7 @@ from reminders.planning import plan
 from reminders.planning.notices import Notice, Reason
 from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, outbox, people
+from reminders.store import events, outbox, pauses, people
 from reminders.store.engine import TROUBLE
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ class TransportFault(Exception):
 def take(service: Service, owner: str, now: datetime) -> Claimed | Handled | None:
     """Claim the next row and ask again whether it is still wanted, on the facts as they are in that transaction."""
     with service.store.writing() as tx:
+        if pauses.paused(tx):
+            return None
         row = outbox.claim(tx, owner, now=now, wall_now=SystemClock().now(), lease=lease(service))
         if row is None:
             return None

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NOT_FOLLOWING = "not-following"  # the person, audience, rule or event is gone from the files
     TOLD = "told"  # the person's last mail already says what is now so
     DISCARDED = "discarded"  # an operator said so
+    RECALLED = "recalled"  # an operator took it back before it was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class Notice:
     before: str = ""
     revision: int = 0
     dropped: Reason | None = None
+
+    @property
+    def words(self) -> str:
+        """Which it is, said to whoever looks after the service: event, kind of date, and rule or kind of notice."""
+        return f"{self.event} {self.date_kind} {self.rule or self.kind.value}"
 
     @property
     def key(self) -> str:
