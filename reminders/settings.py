@@ -110,6 +110,12 @@ class Settings(Shape):
     """So many mails a day are never held, whatever was foreseen."""
     brake_share: Annotated[Whole, Field(ge=0, le=100)] = 0
     """The percentage of all people that one day may mail unless an operator accepted more; 0 for no such bound."""
+    rate: Annotated[Whole, Field(ge=0, le=100_000)] = 25
+    """How many messages a minute the relay may be given; 0 for as many as it takes."""
+    in_flight: Annotated[Whole, Field(ge=1, le=1000)] = 1
+    """How many messages one process may have begun and not yet recorded: so many a crash may leave in doubt."""
+    per_domain: Annotated[Whole, Field(ge=0, le=1000)] = 0
+    """How many messages may be in hand for one mail domain at once; 0 for as many as there are."""
     attempts: Annotated[Whole, Field(ge=1, le=20)] = 3
     """How often a message may be started at the relay before it is given up."""
     message_deadline: Annotated[Seconds, Field(ge=5, le=600)] = 60.0

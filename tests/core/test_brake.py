@@ -24,8 +24,15 @@ TODAY = Day(2019, 1, 1)
 BRAKE = Brake(50)
 
 
-def crowd(size: int, audience: str = "all", first: int = 1, **facts: object) -> list[Subscriber]:
-    return [subscriber(first + number, joined_at=START, audiences=(audience,), **facts) for number in range(size)]
+def crowd(
+    size: int,
+    audience: str = "all",
+    first: int = 1,
+    follows: Selection = Selection(),
+    left_at: datetime | None = None,
+) -> list[Subscriber]:
+    facts = {"joined_at": START, "audiences": (audience,), "follows": (follows,), "left_at": left_at}
+    return [subscriber(first + number, "amina@example.org", **facts) for number in range(size)]
 
 
 def foreseen(
@@ -42,7 +49,7 @@ def days(**mails: int) -> dict[Day, int]:
 class TestForeseeing:
     def test_each_rung_counts_the_people_who_follow_the_date(self) -> None:
         rules = (rule("2w", "2 weeks before at 09:00"), rule("3d", "3 days before at 09:00", audiences=("few",)))
-        people = crowd(20) + crowd(3, "few", first=100) + crowd(5, follows=(Selection(levels=(7,)),), first=200)
+        people = crowd(20) + crowd(3, "few", first=100) + crowd(5, follows=Selection(levels=(7,)), first=200)
         plan = foreseen([published(event("a", date("2019-02-12")))], rules, people)
         assert plan == {Day(2019, 1, 29): 23, Day(2019, 2, 9): 3}
 
@@ -128,7 +135,7 @@ def test_what_is_usual_of_a_plan_is_accepted_day_by_day(
 def test_a_plan_looked_at_again_is_accepted_no_further() -> None:
     """Else days of 50, 150, 450 … mails would be a ladder on which a wrong plan climbs, one look after the other."""
     plan = days(d2=50, d3=150, d4=450, d5=1350)
-    accepted: dict[Day, int] = {}
+    accepted, surplus = accept(plan, {}, 0, BRAKE, TODAY)
     for _ in range(5):
         accepted, surplus = accept(plan, accepted, 0, BRAKE, TODAY)
     assert (accepted, surplus) == (days(d2=50), days(d3=150, d4=450, d5=1350))

@@ -9,12 +9,12 @@ import pytest
 
 from reminders.jobs.health import health
 from reminders.jobs.remind import Reminded
-from reminders.store import ledger, outbox, pauses
-from reminders.store.engine import Store
+from reminders.store import ledger, pauses
 from tests.builders import utc
 from tests.flows.console import config, typed
 from tests.flows.service import Place, relay, time_from_now, wait_for
 from tests.flows.walk import Walk
+from tests.store.builders import begin, claim
 
 START = "2018-11-23T09:00"
 DUE = "2019-01-29T09:00"
@@ -195,12 +195,8 @@ def test_recall_leaves_other_events_and_other_batches_alone(walk: Walk) -> None:
 
 def test_a_message_in_hand_is_finished_and_the_rest_of_its_batch_taken_back(walk: Walk) -> None:
     walk.remind(DUE)
-    at = utc(DUE)
-    lease = at - utc("2019-01-29T08:56")
-    with walk.store.writing() as tx:
-        row = outbox.claim(tx, "w1", now=at, wall_now=at, lease=lease)
-        assert row is not None
-    assert begin(walk.store, row.id)
+    row = claim(walk.store, now=utc(DUE))
+    assert begin(walk.store, row)
     told = typed("recall", "--all", *config(walk.config))
     assert (told.code, told.out) == (0, "Taken back: 1 notice.\n")
     assert told.err == "In hand at this moment, and sent: 1 notice.\n"
@@ -208,24 +204,6 @@ def test_a_message_in_hand_is_finished_and_the_rest_of_its_batch_taken_back(walk
 
 def test_what_is_claimed_but_not_begun_is_taken_back_from_its_worker(walk: Walk) -> None:
     walk.remind(DUE)
-    at = utc(DUE)
-    with walk.store.writing() as tx:
-        row = outbox.claim(tx, "w1", now=at, wall_now=at, lease=at - utc("2019-01-29T08:56"))
-        assert row is not None
-        assert len(ledger.recall(tx, events=None, now=at).ids) == 2
-    assert not begin(walk.store, row.id)
-
-
-def begin(store: Store, id: int) -> bool:
-    at = utc(DUE)
-    with store.writing() as tx:
-        return outbox.begin(
-            tx,
-            id,
-            "w1",
-            message_id="<a@example.org>",
-            body=b"",
-            composed_at=at,
-            wall_now=at,
-            lease=at - utc("2019-01-29T08:56"),
-        )
+    row = claim(walk.store, now=utc(DUE))
+    assert typed("recall", "--all", *config(walk.config)).out == "Taken back: 2 notices.\n"
+    assert not begin(walk.store, row)

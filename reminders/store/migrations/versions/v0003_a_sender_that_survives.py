@@ -19,6 +19,10 @@ def upgrade() -> None:
 
     op.add_column("outbox", number("deaths"))
     op.add_column("outbox", sa.Column("bundle", sa.Integer()))
+    in_hand = sa.text("state IN ('claimed', 'sending')")
+    op.create_index(
+        op.f("ix_outbox_in_hand_for"), "outbox", ["subscriber"], sqlite_where=in_hand, postgresql_where=in_hand
+    )
     for column in (text("domain"), number("bounced"), sa.Column("suspended_at", INSTANT), text("suspended_why")):
         op.add_column("subscriber", column)
     op.create_table(

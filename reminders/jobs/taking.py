@@ -1,0 +1,180 @@
+"""What to send next: claimed, asked again on the facts as they are, and composed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reminders.catalogue.series import find
+from reminders.clock import SystemClock
+from reminders.jobs.service import Book, Service, message_id_of
+from reminders.mail import compose
+from reminders.mail.compose import Letter
+from reminders.mail.envelope import Envelope
+from reminders.planning import plan
+from reminders.planning.notices import Notice, NoticeKind, Reason, Told
+from reminders.planning.selections import lists
+from reminders.planning.subscribers import Subscriber
+from reminders.store import events, outbox, pace, pauses, people, sending
+from reminders.store.outbox import IN_DOUBT
+from reminders.store.sending import Ending, Message
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from reminders.catalogue.events import PublishedEvent
+    from reminders.store.rows import Row
+
+LATE = timedelta(hours=1)
+"""A reminder sent this long after it was due says that it is late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of one notice: the state it is in now, and why (a `Reason`, or the server's words)."""
+
+    notice: Notice
+    subscriber: Subscriber | None
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claimed row with what its message is made of, all read in the transaction that claimed it.
+
+    `before` are the mails about its date that its person already has, oldest first.
+    """
+
+    row: Row
+    event: PublishedEvent
+    subscriber: Subscriber
+    book: Book
+    before: tuple[Told, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was claimed and what was dropped. `next_at` (wall time): more is due, but none may go before then."""
+
+    claimed: tuple[Claimed, ...] = ()
+    dropped: tuple[Handled, ...] = ()
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A message that can be begun."""
+
+    claimed: Claimed
+    message: Message
+    data: bytes = field(repr=False)
+    envelope: Envelope
+
+
+def take(service: Service, owner: str, now: datetime, most: int) -> Taken:
+    """Claim up to so many rows, the most urgent first, and ask again whether each is still wanted."""
+    wall_now, rate = SystemClock().now(), service.rate
+    with service.store.writing() as tx:
+        if pauses.paused(tx):
+            return Taken()
+        if rate:
+            left = pace.allowance(tx, rate, wall_now)
+            if not left.messages:
+                return Taken(next_at=left.next_at if sending.waiting(tx, now=now, wall_now=wall_now) else None)
+            most = min(most, left.messages)
+        rows = sending.claim(
+            tx,
+            owner,
+            now=now,
+            wall_now=wall_now,
+            lease=lease(service),
+            most=most,
+            per_domain=service.settings.per_domain,
+        )
+        asked = list(_ask(tx, service.book(tx), rows, now)) if rows else []
+        for row, answer in zip(rows, asked, strict=True):
+            if isinstance(answer, Handled):
+                sending.drop(tx, row.id, Reason(answer.why), now)
+        claimed = tuple(each for each in asked if isinstance(each, Claimed))
+        if rate and claimed:
+            pace.spend(tx, rate, len(claimed), wall_now)
+    return Taken(claimed, tuple(each for each in asked if isinstance(each, Handled)))
+
+
+def _ask(tx: Connection, book: Book | None, rows: Sequence[Row], now: datetime) -> Iterator[Claimed | Handled]:
+    """Of each row what its message is made of, or why it is not wanted any more."""
+    notices = [row.notice for row in rows]
+    told = outbox.told_before(tx, notices)
+    known = {id: events.published_event(tx, id) for id in {each.event for each in notices}}
+    persons = {}
+    if book is not None:
+        persons = people.subscribers(tx, book.configuration.audiences, ids={each.subscriber for each in notices})
+    for row in rows:
+        notice = row.notice
+        event, subscriber, before = known[notice.event], persons.get(notice.subscriber), told[notice.key]
+        if book is None or event is None or subscriber is None:
+            yield Handled(notice, subscriber, "dropped", Reason.NOT_FOLLOWING)
+            continue
+        read, last = book.configuration, before[-1] if before else None
+        reason = plan.still_wanted(notice, event, subscriber, read.rules, read.kinds, last, now)
+        yield (
+            Claimed(row, event, subscriber, book, before)
+            if reason is None
+            else Handled(notice, subscriber, "dropped", reason)
+        )
+
+
+def prepare(service: Service, claimed: Claimed, now: datetime) -> Ready | Ending:
+    """The message of a claimed row; if it cannot be composed, the row has failed, and no other has.
+
+    What may have arrived is sent again as the same bytes. What was refused is composed anew, and keeps its Message-ID
+    only while it says the same and is not late.
+    """
+    row = claimed.row
+    try:
+        data, composed_at, message_id = row.body, row.composed_at or now, row.message_id
+        if data is not None and row.reason != IN_DOUBT:
+            same = now - composed_at <= LATE and compose_row(service, claimed, message_id, composed_at) == data
+            data = data if same else None
+        if data is None:
+            composed_at, message_id = now, message_id_of(service.settings, row.notice, row.attempts)
+            data = compose_row(service, claimed, message_id, composed_at)
+        envelope = Envelope(service.sender().mail_from, claimed.subscriber.address)
+        return Ready(claimed, Message(row.id, message_id, sending.pack(data), composed_at), data, envelope)
+    except Exception as error:  # whatever a template or a fact does, it is this row's failure and no other's
+        return Ending(row.id, 0, "failed", f"cannot be composed: {error}", "compose", 0)
+
+
+def compose_row(service: Service, claimed: Claimed, message_id: str, now: datetime) -> bytes:
+    """The message of a claimed row, as the bytes that go over the wire."""
+    notice, configuration = claimed.row.notice, claimed.book.configuration
+    dated = find(claimed.event, (notice.date_kind, notice.occurrence))
+    if dated is None:
+        raise ValueError(f"{notice.event} has no date {notice.date_kind} {notice.occurrence}")
+    meant_at = max(notice.due_at, dated.known_at, claimed.subscriber.joined_at)
+    news = notice.kind is not NoticeKind.REMINDER
+    letter = Letter(
+        notice=notice,
+        subscriber=claimed.subscriber,
+        event=claimed.event.event,
+        date=dated.date,
+        kind=configuration.kinds[notice.date_kind],
+        service=service.sender(),
+        unsubscribe_url=service.unsubscribe_url(claimed.subscriber.id),
+        calendars_url=service.calendars_url(claimed.subscriber.id),
+        event_url=service.event_url(notice.event),
+        message_id=message_id,
+        composed_at=now,
+        meant_at=meant_at if now - meant_at > LATE else None,
+        lists=lists(configuration.audiences, claimed.subscriber, claimed.event.event, notice.date_kind),
+        parent_ids=tuple(dict.fromkeys(each.message_id for each in claimed.before)) if news else (),
+    )
+    return compose.compose(claimed.book.templates, letter)
+
+
+def lease(service: Service) -> timedelta:
+    """How long a claim lasts: well beyond the longest a message may take at the relay."""
+    return timedelta(seconds=3 * service.settings.message_deadline + 60)
