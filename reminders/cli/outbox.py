@@ -143,7 +143,11 @@ def release(context: click.Context, batches: tuple[int, ...], notices: tuple[int
     with opened(config) as service:
         done = release_now(service, now(), batches=batches, notices=notices)
         zone = service.settings.zone
-    status = _told(list(done.ids), notices, "held") if done.ids or batches or notices else 0
+    status = 0
+    if done.ids or batches or notices:
+        status = _told(list(done.ids), notices, "held")
+    else:
+        click.echo("Nothing is held." if done.plan is not None else "Nothing is held, and no plan is published yet.")
     for row in done.first:
         click.echo(_line(row, zone))
     if done.plan is not None:

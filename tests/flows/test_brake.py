@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from freezegun.api import FrozenDateTimeFactory
 
 from reminders.catalogue.events import Kind, PublishedEvent
 from reminders.jobs.health import health
@@ -26,6 +27,8 @@ from reminders.planning.rules import Rule
 from reminders.planning.subscribers import Subscriber
 from reminders.store import engine, ledger
 from tests.builders import utc
+from tests.flows.console import config, typed
+from tests.flows.service import Place, relay, time_from_now, wait_for
 from tests.flows.walk import SETTINGS, Walk
 
 RULES = """\
@@ -448,3 +451,88 @@ def test_releasing_everything_leaves_alone_what_somebody_held_by_hand(walk: Walk
         ledger.hold(tx, [first], now=utc("2018-12-07T09:00"))
     assert release(walk.service, utc("2018-12-07T09:01")).ids == ()
     assert len(walk.deliver("2018-12-07T09:01")) == EVERYBODY - 1
+
+
+# What an operator sees and types.
+
+
+def test_what_is_held_is_told_listed_and_released_by_commands(tmp_path: Path, clock: FrozenDateTimeFactory) -> None:
+    with Walk(tmp_path, rules=RULES) as walk:
+        people(walk, few=4)
+        catalogue(walk, usual="closes 2018-12-14T10:00", next="closes 2018-12-21T10:00")
+        clock.move_to(utc(START))
+        refreshed = typed("refresh", *config(walk.config))
+        assert refreshed.code == 0
+        assert refreshed.err == (
+            "the plan foresees more mails than are usual (60 mails on 07 December 2018, 2 such days in all): "
+            "they will be held when they are due. If that is meant, `reminders outbox release` accepts the plan.\n"
+        )
+        clock.move_to(utc("2018-12-07T09:00"))
+        reminded = typed("remind", *config(walk.config))
+        assert reminded.code == 1
+        assert reminded.err.startswith(
+            "batch 1 is held, 60 mails, because this day may bring 50: usual closes closes-1w to subscriber 1; "
+        )
+        assert reminded.err.endswith(" `outbox discard 1` drops them.\n")
+        listed = typed("outbox", "list", "held", "--limit", "1", *config(walk.config)).out.splitlines()
+        assert listed[1] == "Held in batch 1: 60 mails, the first of them:"
+        assert (len(listed), listed[-1]) == (8, "60 held")
+        (batch,) = typed("outbox", "list", "--json", *config(walk.config)).json["held"]
+        assert (batch["batch"], batch["mails"], len(batch["first"])) == (1, 60, 5)
+        nothing = typed("outbox", "release", "99", *config(walk.config))
+        assert (nothing.code, nothing.out.splitlines()[0]) == (1, "0 notices: none")
+        one = typed("outbox", "release", "--notice", "1", *config(walk.config))
+        assert (one.code, one.out.splitlines()[0], len(one.out.splitlines())) == (0, "1 notice: 1", 2)
+        rest = typed("outbox", "release", "1", *config(walk.config))
+        assert rest.code == 0
+        assert rest.out.splitlines()[0].startswith("59 notices: 2, 3, ")
+        assert rest.out.splitlines()[0].endswith(", 21 …")
+        assert rest.out.splitlines()[-1] == (
+            "The plan is accepted as it stands: at most 60 mails a day, on 14 December 2018."
+        )
+        clock.move_to(utc("2018-12-14T09:00"))
+        assert typed("remind", *config(walk.config)).code == 0
+
+
+def test_the_plan_is_accepted_by_release_alone_when_nothing_is_held(
+    tmp_path: Path, clock: FrozenDateTimeFactory
+) -> None:
+    with Walk(tmp_path, rules=RULES) as walk:
+        people(walk, few=4)
+        clock.move_to(utc(START))
+        nothing_yet = typed("outbox", "release", *config(walk.config))
+        assert (nothing_yet.code, nothing_yet.out) == (0, "Nothing is held, and no plan is published yet.\n")
+        catalogue(walk, usual="closes 2018-12-14T10:00")
+        typed("refresh", *config(walk.config))
+        done = typed("outbox", "release", *config(walk.config))
+        assert (done.code, done.out) == (
+            0,
+            "Nothing is held.\nThe plan is accepted as it stands: at most 60 mails a day, on 07 December 2018.\n",
+        )
+        clock.move_to(utc("2018-12-07T09:00"))
+        assert typed("remind", *config(walk.config)).code == 0
+
+
+def test_a_running_service_says_what_it_holds_and_mails_it_after_the_release(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with relay(tmp_path / "kept.jsonl") as sink:
+        place.settings(sink.port, brake_least=2)
+        place.people(["amina@example.org", "bao@example.org", "chloe@example.org"])
+        place.begin()
+        place.event("talk", "closes", time_from_now(minutes=100))
+        with place.running() as daemon:
+            wait_for(lambda: "batch 1 is held, 3 mails, because this day may bring 2: talk closes" in daemon.printed())
+            wait_for(lambda: any("Mails that are held: 3" in each for each in daemon.health()["warnings"]))
+            assert sink.kept() == []
+            place.command("outbox", "release", "1")
+            wait_for(lambda: len(sink.kept()) == 3)
+
+
+def test_a_service_without_a_brake_says_so_when_it_starts(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with relay(tmp_path / "kept.jsonl") as sink:
+        place.settings(sink.port, brake="off")
+        place.people(["amina@example.org"])
+        place.begin()
+        with place.running() as daemon:
+            wait_for(lambda: "the brake is off" in daemon.printed())
