@@ -150,9 +150,12 @@ def _plan(
 
 
 def _spent(tx: Connection, since: datetime, today: Day) -> Spent:
-    """What was owed today so far. The first pass of a day finds out how much of what was foreseen before is missed."""
+    """What was owed today so far. The first pass of a day finds out how much of what was foreseen before is missed.
+
+    Where another machine's clock has begun the next day already, that is today.
+    """
     known = forecast.spent(tx)
-    if known is not None and known.day == today:
+    if known is not None and known.day >= today:
         return known
     missed = forecast.missed(tx, _day(since), today)
     if known is not None and known.day >= _day(since):
