@@ -135,10 +135,10 @@ def an_ignored_date_range(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> tuple[
 
 
 def a_wrong_year(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
-    """2062 becomes 2018: the reminder would be due at once, for everybody."""
-    catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", far="closes 2062-11-29T10:00")
+    """2062 becomes 2018: the reminder would have been due this morning, for everybody."""
+    catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", far="closes 2062-12-03T10:00")
     look(walk, "2018-11-24T09:00")
-    catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", far="closes 2018-11-29T10:00")
+    catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", far="closes 2018-12-03T10:00")
     return "2018-11-26T12:00", EVERYBODY
 
 
@@ -211,7 +211,7 @@ def test_with_the_brake_off_the_same_accident_mails_people(
 def test_an_accident_that_is_mended_leaves_nothing_to_send(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
     at, _ = a_wrong_year(walk, monkeypatch)
     look(walk, at)
-    catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", far="closes 2062-11-29T10:00")
+    catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", far="closes 2062-12-03T10:00")
     look(walk, "2018-11-26T13:00")
     release(walk.service, utc("2018-11-26T13:00"))
     assert walk.deliver("2018-11-26T13:00") == []
@@ -339,6 +339,14 @@ def test_what_was_missed_is_foreseen_once(walk: Walk) -> None:
     assert look(walk, "2018-12-08T12:00").owed == EVERYBODY
     catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", late="closes 2018-12-12T10:00")
     assert look(walk, "2018-12-09T09:00").held == EVERYBODY
+
+
+def test_what_was_mailed_yesterday_is_not_foreseen_for_today_as_well(walk: Walk) -> None:
+    """The first pass after midnight makes up for yesterday: for what yesterday did not bring."""
+    assert look(walk, "2018-12-07T09:00").owed == EVERYBODY
+    walk.remind("2018-12-07T23:59")
+    catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", late="closes 2018-12-12T10:00")
+    assert look(walk, "2018-12-08T00:01").held == EVERYBODY
 
 
 def test_mails_due_just_before_midnight_count_for_the_day_that_foresaw_them(tmp_path: Path) -> None:
