@@ -112,12 +112,16 @@ class Settings(Shape):
     reply_to: Address | Literal[""] = ""
     """Where answers go, when not to mail_from."""
 
-    pass_limit: Annotated[Whole, Field(ge=1)] = 500
-    """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
     redirect_all: Address | Literal[""] = ""
     """An address that gets every mail in place of its recipient, to try things out with real people in the files."""
     shadow: Flag = False
     """true: every mail is composed, recorded and written to shadow/ in the data folder, and nothing is sent."""
+    brake: Literal["on", "off"] = "on"
+    """Whether mails beyond what is usual are held until `reminders outbox release`; 'off' is for tests."""
+    brake_least: Annotated[Whole, Field(ge=1)] = 50
+    """So many mails a day are never held, whatever was foreseen."""
+    brake_share: Annotated[Whole, Field(ge=0, le=100)] = 0
+    """The percentage of all people that one day may mail unless an operator accepted more; 0 for no such bound."""
     rate: Annotated[Whole, Field(ge=0, le=100_000)] = 25
     """How many messages a minute the relay may be given; 0 for as many as it takes."""
     in_flight: Annotated[Whole, Field(ge=1, le=1000)] = 1
@@ -135,6 +139,10 @@ class Settings(Shape):
 
     secret_key: SecretStr = SecretStr("")
     """The key behind unsubscribe links, at least 32 characters. Left out: the file secret.key that `db init` makes."""
+
+
+RETIRED = {"pass_limit": ("pass_limit is no setting any more", "delete it; brake_least is what is never held")}
+"""Settings of earlier versions: what to say of each, and what to write instead."""
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:

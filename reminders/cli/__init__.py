@@ -27,7 +27,7 @@ def commands() -> None:
 for each in (
     *(running.demo, running.run, running.refresh, running.remind, running.deliver, sending.send_test, running.tidy),
     *(asking.check, asking.simulate, feeds.feed, asking.preview, why.why, asking.config),
-    *(asking.subscribers, outbox.outbox, database.db),
+    *(asking.subscribers, outbox.outbox, outbox.pause, outbox.resume, outbox.recall, database.db),
 ):
     commands.add_command(each)
 

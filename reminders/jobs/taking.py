@@ -17,7 +17,7 @@ from reminders.planning import plan
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, outbox, pace, people, sending
+from reminders.store import events, outbox, pace, pauses, people, sending
 from reminders.store.outbox import IN_DOUBT
 from reminders.store.sending import LATE, Message
 
@@ -78,6 +78,8 @@ def take(service: Service, owner: str, now: datetime, most: int) -> Taken:
     """Claim up to so many messages, the most urgent first, and ask again whether each row is still wanted."""
     wall_now, rate = SystemClock().now(), service.rate
     with service.store.writing() as tx:
+        if pauses.paused(tx):
+            return Taken()
         if rate:
             left = pace.allowance(tx, rate, wall_now)
             if not left.messages:
