@@ -227,6 +227,10 @@ def why(event: str, person: str, config: Path, as_json: bool) -> None:
     def words() -> Iterator[str]:
         if subscriber.left_at is not None:
             yield f"{person} left on {clock_time(subscriber.left_at, zone)} and gets no more mail."
+        elif subscriber.suspended_at is not None:
+            since = clock_time(subscriber.suspended_at, zone)
+            yield f"Mail to {person} came back, and none is sent since {since}: {subscriber.suspended_why}"
+            yield f"Once that is mended: reminders reports resume {person}"
         elif not subscriber.audiences:
             yield f"{person} is in no audience at present."
         for record in records:
@@ -239,6 +243,8 @@ def why(event: str, person: str, config: Path, as_json: bool) -> None:
     facts = {
         "subscriber": subscriber.id,
         "left_at": subscriber.left_at,
+        "suspended_at": subscriber.suspended_at,
+        "suspended_why": subscriber.suspended_why,
         "notices": [record_facts(record) for record in records],
         "to_come": [{"due_at": due, "rule": rule, "date": kind} for due, rule, kind in coming],
     }
@@ -263,7 +269,7 @@ def subscribers() -> None:
 @config_option
 @json_option
 def list_people(config: Path, as_json: bool) -> None:
-    """Everybody the store knows, with their audiences; who left says so."""
+    """Everybody the store knows, with their audiences; who left or is suspended says so."""
     from reminders.store import people
 
     with opened(config) as service, service.store.reading() as tx:
@@ -276,6 +282,8 @@ def list_people(config: Path, as_json: bool) -> None:
             stands = (
                 f"left {clock_time(each.left_at, zone)}"
                 if each.left_at
+                else f"suspended {clock_time(each.suspended_at, zone)}: {each.suspended_why}"
+                if each.suspended_at
                 else ", ".join(each.audiences) or "in no audience"
             )
             yield f"{each.id:>6}  {each.address:<40}  {stands}"
@@ -289,6 +297,8 @@ def list_people(config: Path, as_json: bool) -> None:
             "audiences": list(each.audiences),
             "joined_at": each.joined_at,
             "left_at": each.left_at,
+            "suspended_at": each.suspended_at,
+            "suspended_why": each.suspended_why,
         }
         for each in known.values()
     ]

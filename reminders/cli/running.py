@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reminders.cli.options import config_option, counted, now, opened
+from reminders.cli.reports import reported
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -151,6 +152,7 @@ def _log(at: datetime, what: Happening) -> None:
     from reminders.jobs.deliver import Handled
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
+    from reminders.store.reports import Recorded
 
     match what:
         case Handled(notice=notice):
@@ -170,6 +172,8 @@ def _log(at: datetime, what: Happening) -> None:
             LOG.info(f"owed: {counted(what.owed, 'mail')}, {what.dropped} recorded as not to be sent")
             if what.held:
                 LOG.error(f"{what.held} mails exceed pass_limit and are held: reminders outbox list held")
+        case Recorded():
+            LOG.log(logging.WARNING if what.done else logging.INFO, reported(what))
         case RemindersError():
             for line in str(what).splitlines():
                 LOG.error(line)

@@ -22,7 +22,7 @@ from reminders.errors import DeliveryError, Verdict
 from reminders.jobs.service import Book, Service, message_id_of
 from reminders.mail import compose
 from reminders.mail.compose import Letter
-from reminders.mail.envelope import Envelope, NotStarted, Transport
+from reminders.mail.envelope import NotStarted, Transport
 from reminders.planning import plan
 from reminders.planning.notices import Notice, Reason
 from reminders.planning.selections import lists
@@ -197,7 +197,7 @@ async def _send(service: Service, transport: Transport, clock: Clock, owner: str
     try:
         accepted = await transport.send(
             message,
-            Envelope(service.sender().mail_from, subscriber.address),
+            service.envelope(row.id, subscriber.address),
             lambda: asyncio.to_thread(fence),
             lambda: True,
         )

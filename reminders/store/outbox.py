@@ -50,8 +50,10 @@ _DUE = (
 )
 _LOCKED = select(outbox).where(outbox.c.id == bindparam("row")).with_for_update()
 # Locked against leaving until the fence is committed: no message is begun after an unsubscribe was confirmed.
-_LEFT = (
-    select(tables.subscriber.c.left_at).where(tables.subscriber.c.id == bindparam("person")).with_for_update(read=True)
+_STANDS = (
+    select(tables.subscriber.c.left_at, tables.subscriber.c.suspended_at)
+    .where(tables.subscriber.c.id == bindparam("person"))
+    .with_for_update(read=True)
 )
 _BEGUN = attempt.insert()
 _LAST = select(func.max(attempt.c.id)).where(attempt.c.outbox == bindparam("row"), attempt.c.owner == bindparam("by"))
@@ -150,13 +152,14 @@ def begin(
 
     Counts the attempt and starts a new lease. The first attempt freezes `message_id`, `body` and `composed_at` (event
     time): later ones send the same bytes, as `Row.body` has them. False when the row is not this owner's any more,
-    or when the person has left meanwhile; the row is dropped then.
+    or when the person has left or was suspended meanwhile; the row is dropped then.
     """
     row = tx.execute(_LOCKED, {"row": id}).one()
     if row.owner != owner or row.state != "claimed":
         return False
-    if tx.execute(_LEFT, {"person": row.subscriber}).scalar_one() is not None:
-        drop(tx, id, Reason.UNSUBSCRIBED, composed_at, owner=owner)
+    left_at, suspended_at = tx.execute(_STANDS, {"person": row.subscriber}).one()
+    if left_at is not None or suspended_at is not None:
+        drop(tx, id, Reason.UNSUBSCRIBED if left_at else Reason.SUSPENDED, composed_at, owner=owner)
         return False
     number = row.attempts + 1
     sending = {"state": "sending", "attempts": number, "lease_until": wall_now + lease}
