@@ -76,9 +76,7 @@ def resume(context: click.Context, person: str, config: Path) -> None:
         if found is None:
             raise WrongUse(f"nobody in the store has the address {person}")
         done = reports.resume(tx, found.id)
-    click.echo(
-        f"{person} is mailed again. What was dropped meanwhile stays so." if done else f"{person} is not suspended."
-    )
+    click.echo(f"{person} is mailed again; what was dropped stays so." if done else f"{person} is not suspended.")
     context.exit(0 if done else 1)
 
 

@@ -74,7 +74,12 @@ class Listener:
 
 
 class _Peer(SMTP):
-    """One connection; LMTP and SMTP differ only in the greeting, as one message has one recipient here."""
+    """One connection; LMTP and SMTP differ only in the greeting, as one message has one recipient here.
+
+    Lines may be longer than RFC 5321 has it: what a refusal would bring back is a report, not its author.
+    """
+
+    line_length_limit = 64 * 1024
 
     @syntax("LHLO hostname")
     async def smtp_LHLO(self, hostname: str) -> None:
