@@ -1,10 +1,10 @@
 """The daemon: one process, one loop. APScheduler is the clockwork; what happens is decided and remembered elsewhere.
 
-tick (at most 30 s)     look, collect, deliver   notices changed files, clocks that jump, mails that wait
-wake (next due instant) look, collect, deliver   armed anew after each look
+tick (at most 30 s)     collect, look, deliver   notices changed files, clocks that jump, mails that wait
+wake (next due instant) collect, look, deliver   armed anew after each look
 tidy (daily)            past entries leave the feeds
-look:     files -> refresh -> remind -> arm
 collect:  what came back about mails; a listener takes it between ticks too
+look:     files -> refresh -> remind -> arm
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ class Daemon:
             LOG.exception("a job of the daemon failed; it is tried again at the next tick")
 
     async def _tick(self) -> None:
-        await self._look()
         await self._listen()
         await self._collect()
-        await self._deliver()
+        await self._look()
+        await self._deliver()  # at once: looking armed the next wake, which moves a replay's clock
 
     async def _wake(self, instant: datetime | None) -> None:
         # A replay's clock must not move under a message. While a real one is being sent, ticks look in its place.

@@ -88,8 +88,10 @@ def collect(service: Service, now: datetime) -> Collected:
         except OSError as error:
             amiss.append(f"{name} ({error.strerror})")
             continue
-        except (RemindersError, *TROUBLE):
-            raise  # of the store: every message would meet it
+        except RemindersError:
+            raise  # of the store, as the next: every message would meet it
+        except TROUBLE:
+            raise
         except Exception as error:  # whatever a message does to its reading, it is no other's failure
             LOG.exception("a message in the Maildir could not be understood")
             amiss.append(f"{name} ({error})")

@@ -28,8 +28,10 @@ class Desk:
         self.kept: list[tuple[bytes, str]] = []
         self.trouble = False
         self.slow = 0.0
+        self.asked = asyncio.Event()
 
     async def take(self, data: bytes, recipient: str) -> None:
+        self.asked.set()
         await asyncio.sleep(self.slow)
         if self.trouble:
             raise OSError("the disk is full")
@@ -170,11 +172,9 @@ async def test_a_listener_that_closes_acknowledges_nothing_more() -> None:
 
     async with listening(desk) as listener:
         sending = asyncio.create_task(asyncio.to_thread(send, listener.port))
-        await asyncio.sleep(0.5)
-        assert listener.is_open
+        await desk.asked.wait()
     assert await sending == "not acknowledged"
-    assert not listener.is_open
-    assert desk.kept == []
+    assert (listener.is_open, desk.kept) == (False, [])
 
 
 async def test_a_port_that_is_taken_is_told_and_nothing_listens_elsewhere_than_on_loopback() -> None:

@@ -237,6 +237,18 @@ def test_without_a_bounce_address_mail_comes_from_the_account_and_the_envelope_i
         assert walk.service.takes_reports("Dates@example.nhs.uk")
 
 
+def test_a_port_without_what_listens_on_it_is_refused_at_the_start(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.settings(25, bounce_address=BOUNCES, reports_port=1)
+    place.people(["amina@example.org"])
+    place.begin()
+    without = "import sys; sys.modules['aiosmtpd'] = None; from reminders.cli import main; main()"
+    daemon = place.start(("-c", without))
+    assert daemon.process.wait(PATIENCE) == 2
+    assert "reports_port needs aiosmtpd: install reminders[reports]" in daemon.printed()
+    assert "Traceback" not in daemon.printed()
+
+
 def test_a_running_service_takes_bounces_by_lmtp_and_from_the_maildir_and_names_nobody(tmp_path: Path) -> None:
     place = Place(tmp_path)
     for name in ("tmp", "new", "cur"):
