@@ -9,7 +9,7 @@ import pytest
 from reminders.errors import RemindersError
 from reminders.mail.reports import Finding, Report, ReportKind
 from reminders.planning.subscribers import Subscriber
-from reminders.store import outbox, people, reports
+from reminders.store import people, reports, sending
 from reminders.store.engine import Store
 from reminders.store.reports import Recorded
 from tests.store.builders import NOW, audience, begin_in, claim, invite, look, owe, reminder, send, story, token_for
@@ -27,9 +27,7 @@ def record(store: Store, id: int, *findings: Finding, limit: int = 1) -> Recorde
 
 def person(store: Store, id: int = 1) -> Subscriber:
     with store.reading() as tx:
-        found = people.subscriber(tx, id, [])
-    assert found is not None
-    return found
+        return people.subscribers(tx, [])[id]
 
 
 def mail(store: Store, number: int = 0) -> int:
@@ -203,4 +201,5 @@ def test_a_report_that_comes_while_a_message_is_begun_waits_for_it_and_nobody_wa
     assert found[0] is not None
     assert found[0].done == "suspended"
     with store.writing() as tx:
-        assert outbox.settle(tx, row.id, "w1", "sent", reply="ok", phase="dot", code=250, now=NOW)
+        ending = sending.Ending(row.id, 1, "sent", "ok", "dot", 250)
+        assert sending.settle(tx, [ending], "w1", now=NOW) == {row.id}
