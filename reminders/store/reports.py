@@ -102,7 +102,7 @@ def resume(tx: Connection, id: int) -> bool:
 
 def _keep(tx: Connection, id: int, found: Finding, now: datetime, limit: int) -> Recorded | None:
     # The rows that point at the outbox come first: `outbox.begin` too locks there before it locks the person.
-    person = tx.execute(select(outbox.c.subscriber).where(outbox.c.id == id)).scalar_one()
+    person, bundle = tx.execute(select(outbox.c.subscriber, outbox.c.bundle).where(outbox.c.id == id)).one()
     words = found.words[:WORDS]
     kept = {"digest": _digest(id, found.kind), "at": now, "kind": found.kind.value, "outbox": id}
     kept |= {"subscriber": person, "status": found.status, "words": words}
@@ -110,7 +110,10 @@ def _keep(tx: Connection, id: int, found: Finding, now: datetime, limit: int) ->
     if tx.execute(new.returning(report.c.id)).one_or_none() is None:
         return None
     said = words if found.status in words else f"{found.status} {words}".strip()
-    log(tx, [id], BOUNCED if found.kind in (ReportKind.HARD, ReportKind.SOFT) else found.kind.value, said, now)
+    ids = [id]
+    if bundle is not None:  # several notices went as this message
+        ids = list(tx.execute(select(outbox.c.id).where(outbox.c.bundle == bundle).order_by(outbox.c.id)).scalars())
+    log(tx, ids, BOUNCED if found.kind in (ReportKind.HARD, ReportKind.SOFT) else found.kind.value, said, now)
     done = ""
     if found.kind is ReportKind.COMPLAINT and people.leave(tx, person, COMPLAINT, now):
         done = "unsubscribed"

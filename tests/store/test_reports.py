@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -12,7 +13,21 @@ from reminders.planning.subscribers import Subscriber
 from reminders.store import people, reports, sending
 from reminders.store.engine import Store
 from reminders.store.reports import Recorded
-from tests.store.builders import NOW, audience, begin_in, claim, invite, look, owe, reminder, send, story, token_for
+from tests.store.builders import (
+    LEASE,
+    NOW,
+    WALL,
+    audience,
+    begin_in,
+    claim,
+    invite,
+    look,
+    owe,
+    reminder,
+    send,
+    story,
+    token_for,
+)
 
 ADDRESS = "person00000@example.org"
 HARD = Finding(ReportKind.HARD, (ADDRESS,), "5.1.1", "550 5.1.1 user unknown")
@@ -108,6 +123,24 @@ def test_of_several_recipients_the_persons_own_address_counts(store: Store) -> N
     other = Finding(ReportKind.HARD, ("old@example.org",), "5.1.1", "gone")
     own = Finding(ReportKind.SOFT, (ADDRESS.upper().casefold(),), "4.4.1", "no answer")
     assert record(store, mail(store), other, own) == Recorded(1, 1, ReportKind.SOFT, "4.4.1")
+
+
+def test_what_came_back_is_told_of_every_notice_that_went_as_the_same_message(store: Store) -> None:
+    invite(store)
+    due = NOW - timedelta(hours=2)
+    owe(store, *(reminder(occurrence=f"2019-02-{day:02}", due_at=due) for day in range(1, 6)))
+    with store.writing() as tx:
+        (rows,) = sending.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE)
+    assert len(rows) == 5
+    with store.writing() as tx:
+        messages = [sending.Message(row.id, "<one@example.org>", sending.pack(b"mail"), NOW) for row in rows]
+        sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE)
+        endings = [sending.Ending(row.id, 1, "sent", "ok", "dot", 250) for row in rows]
+        sending.settle(tx, endings, "w1", now=NOW)
+    record(store, rows[0].id, HARD, limit=2)
+    assert [story(store, row.id)[-1] for row in rows] == [("bounced", "550 5.1.1 user unknown")] * 5
+    assert kinds(store) == ["hard"]
+    assert person(store).suspended_at is None
 
 
 def test_a_report_about_no_row_is_not_kept(store: Store) -> None:
