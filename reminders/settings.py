@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
 from reminders.catalogue import shape
-from reminders.catalogue.shape import Address, Link, Shape, Text, Whole, Zone, wrong
+from reminders.catalogue.shape import Address, Flag, Link, Shape, Text, Whole, Zone, wrong
 from reminders.mail import verp
 
 ENVIRONMENT = "REMINDERS_"
@@ -117,6 +117,10 @@ class Settings(Shape):
 
     pass_limit: Annotated[Whole, Field(ge=1)] = 500
     """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
+    redirect_all: Address | Literal[""] = ""
+    """An address that gets every mail in place of its recipient, to try things out with real people in the files."""
+    shadow: Flag = False
+    """true: every mail is composed, recorded and written to shadow/ in the data folder, and nothing is sent."""
     rate: Annotated[Whole, Field(ge=0, le=100_000)] = 25
     """How many messages a minute the relay may be given; 0 for as many as it takes."""
     in_flight: Annotated[Whole, Field(ge=1, le=1000)] = 1
@@ -178,6 +182,8 @@ def written(name: str, value: Any) -> str:
     """A setting's value as it would be written in the file."""
     if name == "keep_past":
         return f"{value} months" if value else "for ever"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

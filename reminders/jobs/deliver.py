@@ -200,7 +200,10 @@ class _Pass:
         except DeliveryError as error:
             self._refused(ready.claimed, error, begun=until is not None)
         else:
-            self._settle(ready.claimed, "sent", accepted.reply, "dot", 250, begun=True)
+            settings = self._service.settings
+            told = f"redirected to {settings.redirect_all}: " if settings.redirect_all else ""
+            outcome: Outcome = "shadow" if settings.shadow else "sent"
+            self._settle(ready.claimed, outcome, f"{told}{accepted.reply}", "dot", 250, begun=True)
 
     def _stopped(self, claimed: Message) -> None:
         """The fence did not let it through: its rows are dropped, or another's, or to be given back."""
@@ -268,7 +271,7 @@ class _Pass:
                 self._break(error)
             elif outcome != "released":
                 self._sent += outcome == "sent"
-                state = "owed" if outcome == "again" or next_at else outcome
+                state = "owed" if next_at else {"again": "owed", "shadow": "dropped"}.get(outcome, outcome)
                 for each in claimed:
                     self._told(Handled(each.row.notice, each.subscriber, state, reply))
 
@@ -295,10 +298,10 @@ def back_off(tries: int) -> timedelta:
 def transport_of(service: Service) -> Transport:
     """The relay of the settings, or the outbox folder while there is none."""
     chosen = service.settings
-    if not chosen.smtp_host:
+    if chosen.shadow or not chosen.smtp_host:
         from reminders.mail.folder import FolderTransport  # only one of the two is needed
 
-        return FolderTransport(service.data / "outbox")
+        return FolderTransport(service.data / ("shadow" if chosen.shadow else "outbox"))
     from reminders.mail.smtp import SmtpTransport  # only one of the two is needed
 
     return SmtpTransport(

@@ -83,15 +83,18 @@ class Service:
 
     def envelope(self, id: int, recipient: str) -> Envelope:
         """Whom the message of row `id` of the outbox is from and to: what comes back about it proves to be so."""
-        signed, address = self.report_id(id), self.settings.bounce_address
-        return Envelope(verp.sender(address, signed) if address else self.sender().mail_from, recipient, signed)
+        signed = self.report_id(id)
+        address = self.settings.bounce_address
+        sender = address or self.sender().mail_from
+        return Envelope(verp.sender(address, signed) if address and signed else sender, recipient, signed)
 
     def report_id(self, id: int) -> str:
         """The signed id of row `id` of the outbox, for the header `verp.HEADER` of its message.
 
-        With a new secret key what comes back about mails sent before proves nothing any more.
+        With a new secret key what comes back about mails sent before proves nothing any more. "" while all mails are
+        redirected: what comes back is then not about their people.
         """
-        return verp.sign(self._key, id)
+        return "" if self.settings.redirect_all else verp.sign(self._key, id)
 
     def signed(self, text: str) -> int | None:
         """Which row of the outbox a text names by an id that this service signed; None when none."""
@@ -109,7 +112,7 @@ class Service:
     @property
     def rate(self) -> int:
         """How many messages a minute may go; 0 for as many as are taken. A folder takes all."""
-        return self.settings.rate if self.settings.smtp_host else 0
+        return self.settings.rate if self.settings.smtp_host and not self.settings.shadow else 0
 
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""

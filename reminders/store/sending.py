@@ -33,7 +33,7 @@ LATE = timedelta(hours=1)
 MANY, MOST = 3, 40
 """More than so many late reminders to one person go as one message, and so many as one at most."""
 
-Outcome = Literal["sent", "again", "failed", "uncertain", "released"]
+Outcome = Literal["sent", "again", "failed", "uncertain", "released", "shadow"]
 
 # What each message needs is built once: building it costs more than running it.
 _other = outbox.alias("other")
@@ -304,7 +304,8 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
     "again" owes a row again at its `next_at`. "uncertain" does so too when there is a `next_at`, and the same bytes may
     then arrive twice; without it the row rests, uncertain. "failed", "again" and "released" may also end a claim that
     was never begun, which charges no attempt; "released" gives it back because nobody could be reached, which is no try
-    of it. A message known to be sent is recorded as sent whoever has the row by now.
+    of it. "shadow" ends what was composed only to be looked at. A message known to be sent is recorded as sent whoever
+    has the row by now.
     """
     locked = _locked(tx, [each.row for each in endings])
     _end_attempts(tx, [each for each in endings if each.number], owner, now)
@@ -319,17 +320,20 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
                 raise ValueError(f"outbox row {each.row} was never begun, so it cannot be {each.outcome}")
         elif each.outcome != "sent" or row.state == "sent":
             continue
-        rests = each.outcome in ("sent", "failed") or (each.outcome == "uncertain" and not each.next_at)
+        rests = each.outcome in ("sent", "failed", "shadow") or (each.outcome == "uncertain" and not each.next_at)
         doubt = each.outcome == "uncertain" or (not rests and row.reason == IN_DOUBT)
-        columns: dict[str, Any] = {"row": each.row, "state": each.outcome if rests else "owed", "owner": ""}
+        state = "dropped" if each.outcome == "shadow" else each.outcome
+        columns: dict[str, Any] = {"row": each.row, "state": state if rests else "owed", "owner": ""}
         columns |= {"lease_until": None, "next_at": each.next_at, "reply": each.reply}
-        columns |= {"reason": IN_DOUBT if doubt else "", "settled_at": now if rests else None}
+        reason = Reason.SHADOW.value if each.outcome == "shadow" else ""
+        columns |= {"reason": IN_DOUBT if doubt else reason, "settled_at": now if rests else None}
         columns |= {"tries": row.tries + (not rests and (each.outcome != "released" or each.next_at is not None))}
         changed.append(columns)
         if each.outcome != "released":
             story.setdefault((columns["state"], _words(each)), []).append(each.row)
-    _change(tx, (each for each in changed if each["state"] != "sent"))
-    _change(tx, ({**each, "body": None} for each in changed if each["state"] == "sent"))
+    over = ("sent", "dropped")
+    _change(tx, (each for each in changed if each["state"] not in over))
+    _change(tx, ({**each, "body": None} for each in changed if each["state"] in over))
     for (after, words), ids in story.items():
         log(tx, ids, after, words, now)
     return own

@@ -13,6 +13,7 @@ import pytest
 from reminders.errors import RemindersError
 from reminders.jobs.reports import Unreadable, collect, take
 from reminders.mail import verp
+from reminders.mail.envelope import Envelope
 from reminders.store import people, reports
 from tests.builders import utc
 from tests.flows.console import config, typed
@@ -234,6 +235,13 @@ def test_without_a_bounce_address_mail_comes_from_the_account_and_the_envelope_i
         assert envelope.sender == "dates@example.nhs.uk"
         assert walk.service.signed(envelope.id) == 7
         assert walk.service.takes_reports("Dates@example.nhs.uk")
+
+
+def test_a_redirected_mail_proves_nothing_about_its_person(tmp_path: Path) -> None:
+    settings = f"{SETTINGS}bounce_address: {BOUNCES}\nredirect_all: tester@example.org\n"
+    with Walk(tmp_path, settings=settings) as walk:
+        assert walk.service.envelope(7, "tester@example.org") == Envelope(BOUNCES, "tester@example.org")
+        assert walk.service.report_id(7) == ""
 
 
 def test_a_port_without_what_listens_on_it_is_refused_at_the_start(tmp_path: Path) -> None:
