@@ -16,8 +16,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 
 from reminders.catalogue import shape
 from reminders.catalogue.shape import Address, Flag, Link, Shape, Text, Whole, Zone, wrong
+from reminders.mail import verp
 
 ENVIRONMENT = "REMINDERS_"
+LONGEST_BOUNCE = 64 - 1 - verp.LONGEST
+"""How long the part before the @ of bounce_address may be: RFC 5321 allows 64 octets, with the signed number."""
 
 
 def _months(value: Any) -> Any:
@@ -111,6 +114,14 @@ class Settings(Shape):
     """The address mails come from; it must be able to receive. Needed with smtp_host."""
     reply_to: Address | Literal[""] = ""
     """Where answers go, when not to mail_from."""
+    bounce_address: Address | Literal[""] = ""
+    """Where bounces go, with '+' and a signed number before the @. Left out: to mail_from, as NHSmail demands."""
+    bounce_limit: Annotated[Whole, Field(ge=1)] = 1
+    """How many mails to an address must bounce for good until it is suspended."""
+    reports_maildir: Text | Literal[""] = ""
+    """The Maildir to which bounces are delivered; relative to the folder that holds the config. Left out: none."""
+    reports_port: Annotated[Port, Field(ge=0)] = 0
+    """The port of 127.0.0.1 on which a mail server hands over bounces, by LMTP or SMTP. 0: none."""
 
     redirect_all: Address | Literal[""] = ""
     """An address that gets every mail in place of its recipient, to try things out with real people in the files."""
@@ -152,6 +163,11 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield ("public_url" if settings.public_url else "smtp_host"), what, "write 'public_url: https://…' too"
     if settings.smtp_host and not settings.mail_from:
         yield "smtp_host", "smtp_host is set, but nothing says who mails come from", "write 'mail_from: …' too"
+    if len(settings.bounce_address.rpartition("@")[0].encode()) > LONGEST_BOUNCE:
+        what = "with its number the part before the @ would be longer than the 64 characters that mail allows"
+        yield "bounce_address", what, f"write one with at most {LONGEST_BOUNCE} characters before the @"
+    if settings.reports_port and not (settings.bounce_address or settings.mail_from):
+        yield "reports_port", "no address is set to which bounces could come", "write 'bounce_address: …' too"
     if settings.smtp_user and settings.smtp_security == "none":
         yield "smtp_user", "the password would be sent in clear", "write 'smtp_security: starttls'"
     if settings.smtp_auth == "xoauth2":

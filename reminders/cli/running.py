@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reminders.cli.options import config_option, counted, now, opened
+from reminders.cli.reports import reported
 from reminders.cli.sending import redirecting
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def _log(at: datetime, what: Happening) -> None:
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
     from reminders.jobs.taking import Handled
+    from reminders.store.reports import Recorded
 
     match what:
         case Handled(notice=notice):
@@ -193,6 +195,8 @@ def _log(at: datetime, what: Happening) -> None:
             LOG.info(f"owed: {counted(what.owed, 'mail')}, {what.dropped} recorded as not to be sent")
             for batch in what.stopped:
                 LOG.error(batch.words)
+        case Recorded():
+            LOG.log(logging.WARNING if what.done else logging.INFO, reported(what))
         case RemindersError():
             for line in str(what).splitlines():
                 LOG.error(line)

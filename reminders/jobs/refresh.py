@@ -217,7 +217,7 @@ def owe_changes(
     """
     configuration = book.configuration
     announced = plan.announcements(changes, after, members, configuration.kinds, now)
-    left = {member.id for member in members if member.left_at is not None}
+    left = {member.id for member in members if member.left_at or member.suspended_at}
     told = outbox.told(tx, events=changed(after.values(), now))
     corrections = plan.corrections(told, after, configuration.kinds, now, left=left)
     notices = [*announced, *corrections]

@@ -46,7 +46,7 @@ def remind(service: Service, now: datetime) -> Reminded:
         configuration = book.configuration
         published = events.published(tx)
         members = people.subscribers(tx, configuration.audiences).values()
-        left = {member.id for member in members if member.left_at is not None}
+        left = {member.id for member in members if member.left_at or member.suspended_at}
         recent = changed(published.values(), now)
         told = outbox.told(tx, events=recent)
         corrections = plan.corrections(told, published, configuration.kinds, now, left=left)

@@ -148,7 +148,7 @@ def prepare(service: Service, claimed: tuple[Claimed, ...], now: datetime) -> Re
             composed_at, message_id = now, message_id_of(service.settings, row.notice, row.attempts)
             data = compose_rows(service, claimed, message_id, composed_at)
         recipient = service.settings.redirect_all or claimed[0].subscriber.address
-        envelope = Envelope(service.sender().mail_from, recipient)
+        envelope = service.envelope(row.id, recipient)
         packed = sending.pack(data)
         messages = tuple(Message(each.row.id, message_id, packed, composed_at) for each in claimed)
         return Ready(claimed, messages, data, envelope)

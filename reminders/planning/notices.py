@@ -25,6 +25,7 @@ class Reason(StrEnum):
     MOVED = "moved"  # it speaks of a date that is no longer so
     CANCELLED = "cancelled"  # the event or the date is off
     UNSUBSCRIBED = "unsubscribed"
+    SUSPENDED = "suspended"  # mail to the address came back
     NOT_FOLLOWING = "not-following"  # the person, audience, rule or event is gone from the files
     TOLD = "told"  # the person's last mail already says what is now so
     DISCARDED = "discarded"  # an operator said so

@@ -159,6 +159,19 @@ def test_a_secret_comes_from_a_variable_or_from_a_file_it_names(tmp_path: Path) 
                 "reminders.yaml:4:1: smtp_token_file is of no use with a password: write 'smtp_auth: xoauth2' too",
             ],
         ),
+        (
+            f"bounce_address: {'b' * 28}@example.org\n",
+            {},
+            [
+                "reminders.yaml:1:1: with its number the part before the @ would be longer than the 64 characters that "
+                "mail allows: write one with at most 27 characters before the @"
+            ],
+        ),
+        (
+            "reports_port: 8024\n",
+            {},
+            ["reminders.yaml:1:1: no address is set to which bounces could come: write 'bounce_address: …' too"],
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(

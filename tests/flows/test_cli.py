@@ -41,7 +41,7 @@ def test_help_names_every_command_and_each_has_help_of_its_own() -> None:
     assert told.code == 0
     for command in (
         *("check", "config", "db", "deliver", "demo", "feed", "outbox", "pause", "preview", "recall"),
-        *("refresh", "remind", "resume", "run", "simulate", "subscribers", "tidy", "why"),
+        *("refresh", "remind", "reports", "resume", "run", "simulate", "subscribers", "tidy", "why"),
     ):
         assert f"\n  {command} " in told.out
         help = typed(command, "--help")
