@@ -1,8 +1,9 @@
 """The daemon: one process, one loop. APScheduler is the clockwork; what happens is decided and remembered elsewhere.
 
-tick (at most 30 s)     look, deliver            notices changed files, clocks that jump, mails that wait
-wake (next due instant) look, deliver            armed anew after each look
+tick (at most 30 s)     collect, look, deliver   notices changed files, clocks that jump, mails that wait
+wake (next due instant) collect, look, deliver   armed anew after each look
 tidy (daily)            past entries leave the feeds
+collect:  what came back about mails; a listener takes it between ticks too
 look:     files -> refresh -> remind -> arm
 """
 
@@ -29,11 +30,13 @@ from reminders.jobs import workers
 from reminders.jobs.deliver import deliver, recover
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
+from reminders.jobs.reports import Unreadable, collect, listener_of, take
 from reminders.jobs.service import Service
 from reminders.jobs.taking import Handled
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
 from reminders.store.engine import TROUBLE, words
+from reminders.store.reports import Recorded
 from reminders.web.server import WebServer
 
 LOG = logging.getLogger(__name__)
@@ -42,7 +45,7 @@ QUIET, QUIET_MOST = timedelta(seconds=30), timedelta(minutes=5)
 FAULTY, FAULTY_MOST = timedelta(minutes=5), timedelta(minutes=30)
 """The same after a fault that an operator has to mend: who asks too often with a wrong password is locked out."""
 
-Happening = Refreshed | Reminded | Handled | Tidied | RemindersError
+Happening = Refreshed | Reminded | Handled | Tidied | Recorded | RemindersError
 Tell = Callable[[datetime, Happening], None]
 """Told of everything that happens, with the event time of the pass in which it did."""
 
@@ -66,6 +69,9 @@ class Daemon:
         self._more = False
         self._owner = ""
         self._refused: tuple[str, ...] = ()
+        self._listener = listener_of(service, self._take)
+        self._deaf = ""
+        self._amiss: tuple[str, ...] = ()
         self._quiet = timedelta()
         self._quiet_until = float("-inf")
         self._running: set[asyncio.Task[None]] = set()
@@ -87,6 +93,8 @@ class Daemon:
                 await self._stop.wait()
             finally:
                 self._scheduler.pause()
+                if self._listener is not None:
+                    await self._listener.close()
                 await asyncio.gather(*self._running, return_exceptions=True)
                 self._scheduler.shutdown(wait=False)
 
@@ -114,8 +122,10 @@ class Daemon:
             self.stop()
 
     async def _tick(self) -> None:
+        await self._listen()
+        await self._collect()
         await self._look()
-        await self._deliver()
+        await self._deliver()  # at once: looking armed the next wake, which moves a replay's clock
 
     async def _wake(self, instant: datetime | None) -> None:
         # A replay's clock must not move under a message. While a real one is being sent, ticks look in its place.
@@ -158,6 +168,44 @@ class Daemon:
             await self._wake(instant)
 
         self._scheduler.add_job(self._job, DateTrigger(at), args=[wake], id="wake", replace_existing=True)
+
+    async def _listen(self) -> None:
+        """Open the listener; of several workers of one machine one has the port, and another takes over from it."""
+        if self._listener is None or self._listener.is_open:
+            return
+        try:
+            await self._listener.open()
+        except OSError as error:
+            if (deaf := str(error)) != self._deaf:
+                self._deaf = deaf
+                LOG.warning("no bounces can be taken on reports_port; another worker may be doing it: %s", deaf)
+        else:
+            self._deaf = ""
+
+    async def _take(self, data: bytes, recipient: str) -> None:
+        now = self.clock.now()
+        recorded = await asyncio.to_thread(take, self.service, data, now, recipient)
+        if recorded is not None:
+            self.tell(now, recorded)
+
+    async def _collect(self) -> None:
+        now = self.clock.now()
+        amiss: tuple[str, ...] = ()
+        try:
+            collected = await asyncio.to_thread(collect, self.service, now)
+        except Unreadable as error:
+            amiss = (str(error),)
+        except Exception:
+            LOG.exception("what came back could not be read; it is tried again at the next tick")
+            return
+        else:
+            amiss = tuple(f"a message in the Maildir cannot be dealt with: {each}" for each in collected.amiss)
+            for recorded in collected.recorded:
+                self.tell(now, recorded)
+        if amiss != self._amiss:
+            self._amiss = amiss
+            for line in amiss:
+                LOG.error(line)
 
     async def _deliver(self) -> None:
         if self.sending.locked():

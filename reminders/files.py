@@ -19,7 +19,7 @@ from typing import Any
 
 from reminders.catalogue import shape, strict
 from reminders.errors import BadInput, Problem, WrongUse
-from reminders.settings import ENVIRONMENT, Settings, contradictions, secrets
+from reminders.settings import ENVIRONMENT, RETIRED, Settings, contradictions, secrets
 
 SETTINGS = "reminders.yaml"
 CONFIG = ("rules.yaml", "feeds.yaml", "audiences.yaml")
@@ -162,7 +162,10 @@ def read_settings(config: Path, environment: Mapping[str, str]) -> Settings:
         for name in sorted(secrets() & written.keys())
         for variable in (f"{ENVIRONMENT}{name.upper()}_FILE",)
     ]
-    problems += _wrong(document, {name: value for name, value in written.items() if name not in secrets()})
+    retired = sorted(RETIRED.keys() & written.keys())
+    problems += [document.problem((name,), *RETIRED[name], key=True) for name in retired]
+    known = {name: value for name, value in written.items() if name not in secrets() and name not in RETIRED}
+    problems += _wrong(document, known)
     overrides, strange = _from_environment(environment)
     problems += strange
     for name, value in overrides.items():
@@ -206,6 +209,9 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[dict[str, str], l
                 what = f"the file {value} cannot be read ({error.strerror if isinstance(error, OSError) else error})"
                 problems.append(Problem(variable, 0, 0, what, "name a file that this user may read"))
                 continue
+        if name in RETIRED:
+            problems.append(Problem(variable, 0, 0, *RETIRED[name]))
+            continue
         if name not in Settings.model_fields:
             close = get_close_matches(name, Settings.model_fields, n=1)
             write = f"write {ENVIRONMENT}{close[0].upper()}" if close else "`reminders config` lists the settings"

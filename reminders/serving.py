@@ -118,7 +118,7 @@ class StoreReader:
     def leave(self, token: str, how: str) -> bool:
         person = self.subscriber_by_token(token)
         if person is not None:
-            leave(self.service, person, how, self.clock.now())
+            leave(self.service, person.id, how, self.clock.now())
         return person is not None
 
     def health(self) -> Mapping[str, object]:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 import click
 
 from reminders.cli.options import config_option, counted, now, opened
+from reminders.cli.reports import reported
+from reminders.cli.sending import redirecting
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from reminders.daemon import Happening
     from reminders.errors import WrongUse
+    from reminders.jobs.braking import Stopped
     from reminders.jobs.service import Service
     from reminders.settings import Settings
 
@@ -56,6 +59,7 @@ def _typed() -> str:
 
 @click.command()
 @click.option("--init", "make", is_flag=True, help="Make the store first, if there is none.")
+@redirecting
 @click.option("--only", type=click.Choice(["web", "worker"]), help="Only the pages, or only reading and mailing.")
 @config_option
 @click.pass_context
@@ -104,6 +108,7 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
             click.echo(f"Pages and feeds: http://{host}:{port}")
         if daemon is not None:
             click.echo(_where_mail_goes(service))
+            _warn(service)
         await run_daemon(daemon, application_, listening)
         if crash_only and service.store.broken:
             LOG.error("the database is broken: ending, to be started anew")
@@ -150,9 +155,28 @@ def _first_look(service: Service, only: str | None) -> None:
 
 def _where_mail_goes(service: Service) -> str:
     chosen = service.settings
+    if chosen.shadow:
+        return f"shadow: every mail is written to {service.data / 'shadow'}, and nothing is sent to anybody."
+    if chosen.smtp_host and chosen.redirect_all:
+        return f"Every mail goes to {chosen.redirect_all} instead of its recipient, through {chosen.smtp_host}."
     if chosen.smtp_host:
         return f"Mail goes to {chosen.smtp_host}:{chosen.smtp_port} ({chosen.smtp_security})."
     return f"smtp_host is not set: mails are written to {service.data / 'outbox'}, and nothing is sent to anybody."
+
+
+def _warn(service: Service) -> None:
+    """What keeps mail back, or does not, is said at each start."""
+    from reminders.cli.outbox import paused_words
+    from reminders.store import forecast, pauses
+
+    with service.store.reading() as tx:
+        pause, surplus = pauses.paused(tx), forecast.surplus(tx)
+    if pause is not None:
+        LOG.warning(paused_words(pause, service.settings.zone))
+    if service.settings.brake == "off":
+        LOG.warning("the brake is off: whatever the files say is mailed, however much it is")
+    elif surplus is not None:
+        LOG.warning(surplus.words)
 
 
 def _log(at: datetime, what: Happening) -> None:
@@ -161,30 +185,35 @@ def _log(at: datetime, what: Happening) -> None:
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
     from reminders.jobs.taking import Handled
+    from reminders.store.reports import Recorded
 
     match what:
         case Handled(notice=notice):
             level = logging.ERROR if what.state in ("failed", "uncertain") else logging.INFO
-            said = f"{notice.event} {notice.date_kind} {notice.rule or notice.kind.value}"
-            LOG.log(
-                level, f"{what.state}: {said} to subscriber {notice.subscriber}" + (f": {what.why}" if what.why else "")
-            )
+            said = f"{what.state}: {notice.words} to subscriber {notice.subscriber}"
+            LOG.log(level, said + (f": {what.why}" if what.why else ""))
         case Refreshed(changes=changes):
             for words in (*(change.words for change in changes or ()), *what.withdrawn):
                 LOG.info(f"published: {words}")
             for words in what.left_out:
                 LOG.error(f"no calendar shows {words}")
-            if what.held:
-                LOG.error(f"{what.held} mails about changes exceed pass_limit and are held: reminders outbox list held")
+            for batch in what.stopped:
+                LOG.error(batch.words)
+            if what.surplus:
+                LOG.error(what.surplus.words)
         case Reminded():
             LOG.info(f"owed: {counted(what.owed, 'mail')}, {what.dropped} recorded as not to be sent")
-            if what.held:
-                LOG.error(f"{what.held} mails exceed pass_limit and are held: reminders outbox list held")
+            for batch in what.stopped:
+                LOG.error(batch.words)
+        case Recorded():
+            LOG.log(logging.WARNING if what.done else logging.INFO, reported(what))
         case RemindersError():
             for line in str(what).splitlines():
                 LOG.error(line)
         case _:
             LOG.info(f"tidied: {what.left} past entries left the feeds, {what.expired} held mails expired")
+            if what.surplus:
+                LOG.error(what.surplus.words)
 
 
 @click.command()
@@ -212,7 +241,9 @@ def refresh(context: click.Context, release: bool, config: Path) -> None:
     click.echo(f"Published: {changes}, {drawn}, {mails} owed.")
     for words in refreshed.left_out:
         click.echo(f"No calendar shows {words}", err=True)
-    _tell_held(refreshed.held)
+    if refreshed.surplus:
+        click.echo(f"{refreshed.surplus.words}.", err=True)
+    _tell_held(refreshed.stopped)
     if refreshed.left_out:
         context.exit(1)
 
@@ -226,18 +257,18 @@ def remind(config: Path) -> None:
     with opened(config) as service:
         done = remind_once(service, now())
     click.echo(f"{counted(done.owed, 'mail')} owed, {done.dropped} recorded as not to be sent.")
-    _tell_held(done.held)
+    _tell_held(done.stopped)
 
 
-def _tell_held(held: int) -> None:
-    if held:
-        click.echo(
-            f"Held over pass_limit: {counted(held, 'mail')}. `reminders outbox list held`, then `outbox release`."
-        )
+def _tell_held(stopped: tuple[Stopped, ...]) -> None:
+    for batch in stopped:
+        click.echo(f"{batch.words}.", err=True)
+    if stopped:
         click.get_current_context().exit(1)
 
 
 @click.command()
+@redirecting
 @config_option
 def deliver(config: Path) -> None:
     """Send what is owed and due. Exit 1 when something could not be sent."""
@@ -250,8 +281,7 @@ def deliver(config: Path) -> None:
     failed = []
 
     def told(handled: Handled) -> None:
-        notice = handled.notice
-        said = f"{notice.event} {notice.date_kind} {notice.rule or notice.kind.value} to subscriber {notice.subscriber}"
+        said = f"{handled.notice.words} to subscriber {handled.notice.subscriber}"
         click.echo(
             f"{handled.state}: {said}" + (f" ({handled.why})" if handled.state != "sent" and handled.why else "")
         )

@@ -20,12 +20,16 @@ from reminders.errors import BadInput, Held
 from reminders.feed import entry
 from reminders.feed.personal import ALL
 from reminders.files import Snapshot, read_finished
+from reminders.jobs import braking
+from reminders.jobs.braking import Braked, Stopped
 from reminders.jobs.drawing import EPOCH, draw, stamp_feeds
 from reminders.jobs.service import Book, Service, check_letters, read_book
 from reminders.planning import plan
 from reminders.planning.guard import guard as guard_people
+from reminders.planning.subscribers import Subscriber
 from reminders.store import events, outbox, people, state
 from reminders.store.declared import Declared, declare
+from reminders.store.forecast import Surplus
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -46,18 +50,25 @@ BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 class Refreshed:
     """What a look at the files came to: `changes` is None when they are as they were.
 
-    `withdrawn` are absences that were released, and are no `changes`: a sentence each without a stop. `owed` and `held`
-    count the mails the changes cause, `entries` the calendar entries drawn anew; `feeds` are the names of the feeds
-    that changed; `left_out` says which dates are not in them, because their entry would not be right.
+    `withdrawn` are absences that were released, and are no `changes`: a sentence each without a stop. `owed` counts the
+    mails the changes cause, `entries` the calendar entries drawn anew; `feeds` are the names of the feeds that changed;
+    `left_out` says which dates are not in them, because their entry would not be right. `stopped` are mails about the
+    changes that are held, `surplus` days of the plan that bring more mails than is usual.
     """
 
     changes: Changes | None = None
     withdrawn: tuple[str, ...] = ()
     owed: int = 0
-    held: int = 0
     entries: int = 0
     feeds: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    stopped: tuple[Stopped, ...] = ()
+    surplus: Surplus | None = None
+
+    @property
+    def held(self) -> int:
+        """How many mails about the changes are held."""
+        return sum(batch.mails for batch in self.stopped)
 
 
 def refresh(service: Service, now: datetime, *, release: bool = False) -> Refreshed:
@@ -128,14 +139,23 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         after = events.published(tx)
         drawn = draw(tx, service, book, after, now)
         feeds = stamp_feeds(tx, service, book, after, now)
-        owed = owe_changes(tx, service, book, after, changes, now)
+        members = people.subscribers(tx, audiences)
+        surplus = braking.foresee(tx, service, book, after.values(), members.values(), now)
+        done = owe_changes(tx, service, book, after, members.values(), changes, now)
         state.put(tx, REFUSED, None)
         events.count_publication(tx, now)
     service.accept(book)
     if withdrawn:
         changes = Changes(tuple(each for each in changes if each.kind not in ABSENCES))
     return Refreshed(
-        changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn.changed, tuple(feeds), drawn.left_out
+        changes,
+        tuple(withdrawn),
+        len(done.owed.new),
+        drawn.changed,
+        tuple(feeds),
+        drawn.left_out,
+        done.stopped,
+        surplus,
     )
 
 
@@ -187,18 +207,21 @@ def owe_changes(
     service: Service,
     book: Book,
     after: Mapping[str, PublishedEvent],
+    members: Collection[Subscriber],
     changes: Changes,
     now: datetime,
-) -> outbox.Owed:
-    """Owe what the changes make people want to know: dates firmed up, and corrections to those told otherwise."""
+) -> Braked:
+    """Owe what the changes make people want to know: dates firmed up, and corrections to those told otherwise.
+
+    During a pause too: a change comes once, and nothing is sent before the pause is over.
+    """
     configuration = book.configuration
-    members = people.subscribers(tx, configuration.audiences).values()
     announced = plan.announcements(changes, after, members, configuration.kinds, now)
-    left = {member.id for member in members if member.left_at is not None}
+    left = {member.id for member in members if member.left_at or member.suspended_at}
     told = outbox.told(tx, events=changed(after.values(), now))
     corrections = plan.corrections(told, after, configuration.kinds, now, left=left)
     notices = [*announced, *corrections]
-    return outbox.owe(tx, notices, now, limit=service.settings.pass_limit, policies=book.policies)
+    return braking.owe(tx, service, book, notices, since=reminded_until(tx), now=now, changes=True)
 
 
 def changed(published: Iterable[PublishedEvent], now: datetime) -> list[str]:

@@ -31,15 +31,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    message: Message
+    messages: tuple[Message, ...]
     until: asyncio.Future[datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    ending: Ending
-    accepted: Sent | None
-    done: asyncio.Future[bool]
+    endings: Sequence[Ending]
+    done: asyncio.Future[set[int]]
 
 
 class Scribe:
@@ -68,25 +67,24 @@ class Scribe:
         """Run something else that writes, in its turn."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def begin(self, message: Message) -> datetime | None:
-        """The fence: until when (wall time) the message is this worker's; None when it may not be started.
+    async def begin(self, messages: tuple[Message, ...]) -> datetime | None:
+        """The fence: until when (wall time) a message is this worker's, for all its rows; None: it may not be started.
 
         Raises what the store does when it cannot be written: then it may not be started either.
         """
-        begun = _Begun(message, asyncio.get_running_loop().create_future())
+        begun = _Begun(messages, asyncio.get_running_loop().create_future())
         self._begun.append(begun)
         self._write()
         return await begun.until
 
-    def settle(self, ending: Ending, accepted: Sent | None = None) -> asyncio.Future[bool]:
-        """What became of a message, to be written whatever is the matter with the store at first.
+    def settle(self, endings: Sequence[Ending], accepted: Sequence[Sent] = ()) -> asyncio.Future[set[int]]:
+        """What became of a message, to be written whatever is the matter with the store: it is known only here.
 
-        It is known only here. `accepted` is what the journal says of it. True when the message was still this worker's.
+        `accepted` is what the journal says of it. Gives the rows that were still this worker's.
         """
-        ended = _Ended(ending, accepted, asyncio.get_running_loop().create_future())
+        ended = _Ended(endings, asyncio.get_running_loop().create_future())
         self._ended.append(ended)
-        if accepted is not None:
-            self._unwritten.append(accepted)
+        self._unwritten += accepted
         self._write()
         return ended.done
 
@@ -132,9 +130,9 @@ class Scribe:
                 continue
             tries = 0
             for fence in begun:
-                fence.until.set_result(until.get(fence.message.row))
+                fence.until.set_result(until.get(fence.messages[0].row))
             for each in ended:
-                each.done.set_result(each.ending.row in own)
+                each.done.set_result(own & {ending.row for ending in each.endings})
         self._writing = None
 
     async def _enter(self, accepted: list[Sent]) -> None:
@@ -158,9 +156,14 @@ class Scribe:
         now, wall_now = self._clock.now(), SystemClock().now()
         with self._store.writing() as tx:
             started = sending.begin(
-                tx, [each.message for each in begun], self._owner, now=now, wall_now=wall_now, lease=self._lease
+                tx,
+                [row for each in begun for row in each.messages],
+                self._owner,
+                now=now,
+                wall_now=wall_now,
+                lease=self._lease,
             )
-            own = sending.settle(tx, [each.ending for each in ended], self._owner, now=now)
+            own = sending.settle(tx, [row for each in ended for row in each.endings], self._owner, now=now)
             known_to = replay.advance(tx, self._name, self._spans) if self._spans else 0
         self._spans = [each for each in self._spans if each[0] >= known_to]
         return dict.fromkeys(started, wall_now + self._lease), own

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from reminders.configuration import Configuration, read_configuration
 from reminders.errors import BadInput, Problem, WrongUse
 from reminders.files import digest
-from reminders.mail import compose
+from reminders.mail import compose, verp
 from reminders.mail.compose import Service as Sender
 from reminders.mail.compose import Templates
+from reminders.mail.envelope import Envelope
 from reminders.mail.templates import FOLDER
 from reminders.planning.notices import Notice
 from reminders.settings import Settings
@@ -88,6 +89,29 @@ class Service:
         """What stands for a person in the journal (`people.address_key`): only the holder of the key can tell who."""
         return hmac.new(self._key, f"journal:{address_key}".encode(), hashlib.sha256).hexdigest()[:32]
 
+    def envelope(self, id: int, recipient: str) -> Envelope:
+        """Whom the message of row `id` of the outbox is from and to: what comes back about it proves to be so."""
+        signed = self.report_id(id)
+        address = self.settings.bounce_address
+        sender = address or self.sender().mail_from
+        return Envelope(verp.sender(address, signed) if address and signed else sender, recipient, signed)
+
+    def report_id(self, id: int) -> str:
+        """The signed id of row `id` of the outbox, for the header `verp.HEADER` of its message.
+
+        With a new secret key what comes back about mails sent before proves nothing any more. "" while all mails are
+        redirected: what comes back is then not about their people.
+        """
+        return "" if self.settings.redirect_all else verp.sign(self._key, id)
+
+    def signed(self, text: str) -> int | None:
+        """Which row of the outbox a text names by an id that this service signed; None when none."""
+        return verp.verify(self._key, text)
+
+    def takes_reports(self, address: str) -> bool:
+        """Whether reports come to this address."""
+        return verp.is_ours(self._key, self.settings.bounce_address or self.sender().mail_from, address)
+
     @property
     def key_mark(self) -> str:
         """What tells one secret key from another, and nothing of the key itself."""
@@ -96,7 +120,7 @@ class Service:
     @property
     def rate(self) -> int:
         """How many messages a minute may go; 0 for as many as are taken. A folder takes all."""
-        return self.settings.rate if self.settings.smtp_host else 0
+        return self.settings.rate if self.settings.smtp_host and not self.settings.shadow else 0
 
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""

@@ -79,8 +79,14 @@ def by_address(tx: Connection, address: str) -> Subscriber | None:
     return None if found is None else _subscriber(found, [], {})
 
 
+def key_of(tx: Connection, id: int) -> str:
+    """The address key of a person who is known; "" for anybody else."""
+    found = tx.execute(select(tables.subscriber.c.address_key).where(tables.subscriber.c.id == id))
+    return found.scalar_one_or_none() or ""
+
+
 def leave(tx: Connection, id: int, how: str, now: datetime) -> bool:
-    """Unsubscribe a person for ever. `how` says by what ("one-click", "page", "operator").
+    """Unsubscribe a person for ever. `how` says by what ("one-click", "page", "operator", "complaint").
 
     True when this did it, False when they had left before or are not known. Once committed no message to them is
     begun any more: one whose `sending.begin` came first is waited for.
@@ -152,4 +158,6 @@ def _subscriber(
         follows=tuple(audience.follows for audience in member_of),
         left_at=row.left_at,
         joined=tuple(belonging[audience.id] for audience in member_of),
+        suspended_at=row.suspended_at,
+        suspended_why=row.suspended_why,
     )

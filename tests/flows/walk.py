@@ -123,7 +123,7 @@ class Walk:
         with self.store.reading() as tx:
             person = people.by_address(tx, f"{name}@example.org")
         assert person is not None
-        leave(self.service, person, "page", utc(at))
+        leave(self.service, person.id, "page", utc(at))
 
     def rows(self) -> list[Row]:
         """The whole outbox, oldest first."""
