@@ -25,7 +25,7 @@ def commands() -> None:
 
 
 for each in (
-    *(running.demo, running.run, running.refresh, running.remind, running.deliver, running.tidy),
+    *(running.demo, running.run, running.refresh, running.remind, running.deliver, running.tidy, running.confirm_clock),
     *(asking.check, asking.simulate, feeds.feed, asking.preview, asking.why, asking.config),
     *(asking.subscribers, outbox.outbox, database.db),
 ):

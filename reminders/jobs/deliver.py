@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from reminders.catalogue.series import find
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError, Verdict
+from reminders.jobs import clockwatch
 from reminders.jobs.service import Book, Service, message_id_of
 from reminders.mail import compose
 from reminders.mail.compose import Letter
@@ -90,7 +91,7 @@ async def deliver(
     sent, fault = 0, ""
     try:
         while not (stop and stop.is_set()):
-            taken = await asyncio.to_thread(take, service, owner, clock.now())
+            taken = await asyncio.to_thread(take, service, owner, clock)
             if taken is None:
                 break
             if isinstance(taken, Handled):
@@ -118,9 +119,15 @@ class TransportFault(Exception):
         self.handled = handled
 
 
-def take(service: Service, owner: str, now: datetime) -> Claimed | Handled | None:
-    """Claim the next row and ask again whether it is still wanted, on the facts as they are in that transaction."""
+def take(service: Service, owner: str, clock: Clock) -> Claimed | Handled | None:
+    """Claim the next row and ask again whether it is still wanted, on the facts as they are in that transaction.
+
+    None too while the clock is doubted: by a wrong one a mail would be too early, or given up as of no more use.
+    """
     with service.store.writing() as tx:
+        if clockwatch.hold(tx, clock):
+            return None
+        now = clock.now()
         row = outbox.claim(tx, owner, now=now, wall_now=SystemClock().now(), lease=lease(service))
         if row is None:
             return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reminders.clock import SystemClock
+from reminders.jobs import clockwatch
 from reminders.jobs.drawing import left_out
 from reminders.jobs.refresh import refusal, reminded_until
 from reminders.jobs.service import Service
@@ -40,10 +41,13 @@ def health(service: Service, now: datetime) -> Health:
         until = reminded_until(tx)
         refused = refusal(tx)
         missing = left_out(tx)
+        doubt = clockwatch.fault(tx)
         published = service.book(tx) is not None
     faults = []
     if not published:
         faults.append("Nothing is published yet: `reminders refresh` reads the files.")
+    elif doubt:
+        faults.append(doubt)
     elif until - now > SILENT:
         faults.append("The clock ran ahead earlier: nothing is owed until it has caught up. Is the time right now?")
     elif now - until > SILENT:
