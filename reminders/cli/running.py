@@ -131,8 +131,7 @@ def _first_look(service: Service, only: str | None) -> None:
         return
     watched = observe(service, SystemClock())
     if watched.doubt:
-        click.echo(watched.doubt, err=True)
-        return
+        return  # the daemon tells
     try:
         refreshed = refresh_once(service, watched.now)
     except (BadInput, Held) as error:
@@ -291,12 +290,6 @@ def confirm_clock(config: Path) -> None:
 
     clock = SystemClock()
     with opened(config) as service:
-        published = confirm(service, clock)
+        confirm(service, clock)
         zone = service.settings.zone
     click.echo(f"It is {clock_time(clock.now(), zone)} in {zone}: that is believed from now on.")
-    if published is not None:
-        click.echo(
-            f"Changes were published as of {clock_time(published, zone)}, by a clock that ran ahead: what changes "
-            "before then is mailed only then. If that is too late, stop the service and restore a backup from before.",
-            err=True,
-        )

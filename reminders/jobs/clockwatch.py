@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from reminders.clock import Clock
 from reminders.errors import Held
+from reminders.jobs.drawing import EPOCH
 from reminders.jobs.refresh import BEFORE_ALL, REMINDED_UNTIL, reminded_until
 from reminders.jobs.service import Service
 from reminders.planning.clockwatch import Doubt, Reading, Watch, judge, words
-from reminders.store import events, ledger, state
+from reminders.store import events, ledger, people, state
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -80,22 +81,23 @@ def fault(tx: Connection) -> str:
     return _words(tx)
 
 
-def confirm(service: Service, clock: Clock) -> datetime | None:
+def confirm(service: Service, clock: Clock) -> None:
     """Believe the clock as it stands, because a person says so. What is owed from now on counts from there.
 
-    What was owed already is not owed again; what was given up by a clock that ran ahead is owed when it is due. Returns
-    up to when changes were published by such a clock, None when none were: later ones are dated after that.
+    What was owed already is not owed again; what was given up by a clock that ran ahead is owed when it is due.
     """
     now = read(clock)
     if now is None:
-        return None
+        return
     with service.store.writing(alone=events.TURN) as tx:
-        if reminded_until(tx) > now.wall:
-            state.put(tx, REMINDED_UNTIL, now.wall)
-        _put(tx, Watch(now), "")
+        for name in (REMINDED_UNTIL, EPOCH):
+            at = state.get(tx, name)
+            if isinstance(at, datetime) and at > now.wall:
+                state.put(tx, name, now.wall)
+        events.known_by(tx, now.wall)
+        people.joined_by(tx, now.wall)
         ledger.shorten_waits(tx, now.wall, LONGEST)
-        published = events.published_at(tx)
-        return published if published is not None and published > now.wall else None
+        _put(tx, Watch(now), "")
 
 
 def read(clock: Clock) -> Reading | None:

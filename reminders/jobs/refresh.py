@@ -95,12 +95,14 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     """Everything the new files cause, in one transaction: a moved date and its corrections are never apart.
 
     What becomes known here must be later than the last pass that owed reminders, on whichever machine that ran: the
-    next one looks only at what happened since. And later than the last publication, which calendars may have seen.
+    next one looks only at what happened since. It is dated later than the last publication, which calendars may have
+    seen; nobody is told of it later for that.
     """
     audiences = book.configuration.audiences
     with service.store.writing(alone=events.TURN) as tx:
         last = events.published_at(tx) or BEFORE_ALL
-        now = max(now, *(each + timedelta(microseconds=1) for each in (reminded_until(tx), last)))
+        now = max(now, reminded_until(tx) + timedelta(microseconds=1))
+        dated = max(now, last + timedelta(microseconds=1))
         before = events.published(tx)
         found = changing.diff(before, book.configuration.catalogue)
         missing = _missing_dates(tx)
@@ -117,7 +119,7 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
             raise Held(_held(reasons, withdraws=bool(absences)))
         if state.get(tx, EPOCH) is None:
             state.put(tx, EPOCH, now)
-        withdrawn = _write_events(tx, before, book, changes if absences else Changes(), now)
+        withdrawn = _write_events(tx, before, book, changes if absences else Changes(), now, dated)
         people.sync(tx, audiences, service.token, now)
         events.save_snapshot(tx, snapshot.files)
         state.put(tx, events.SNAPSHOT, snapshot.digest)
@@ -126,11 +128,11 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         events.forget_feeds(tx, lost)
         state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)
-        drawn = draw(tx, service, book, after, now)
-        feeds = stamp_feeds(tx, service, book, after, now)
+        drawn = draw(tx, service, book, after, dated)
+        feeds = stamp_feeds(tx, service, book, after, dated)
         owed = owe_changes(tx, service, book, after, changes, now)
         state.put(tx, REFUSED, None)
-        events.count_publication(tx, now)
+        events.count_publication(tx, dated)
     service.accept(book)
     if withdrawn:
         changes = Changes(tuple(each for each in changes if each.kind not in ABSENCES))
@@ -156,11 +158,16 @@ def _missing_dates(tx: Connection) -> set[tuple[str, ...]]:
 
 
 def _write_events(
-    tx: Connection, before: Mapping[str, PublishedEvent], book: Book, released: Changes, now: datetime
+    tx: Connection,
+    before: Mapping[str, PublishedEvent],
+    book: Book,
+    released: Changes,
+    now: datetime,
+    dated: datetime,
 ) -> list[str]:
     """Store the events that differ from what is published; what is absent by the changes `released` is withdrawn.
 
-    Returns what was withdrawn, a sentence each.
+    They are known since `now`, and `dated` as the publication is. Returns what was withdrawn, a sentence each.
     """
     dates = {(change.event_id, change.date) for change in released.of(ChangeKind.DATE_MISSING)}
     for event in book.configuration.catalogue.events:
@@ -168,12 +175,12 @@ def _write_events(
         gone = {key for id, key in dates if id == event.id and key is not None}
         merged = changing.merge(old, event, withdraw=gone)
         if old is None or old.missing or old.event != merged:
-            events.publish(tx, merged, now)
+            events.publish(tx, merged, dated, known_at=now)
     for change in released.of(ChangeKind.EVENT_MISSING):
         withdrawn = replace(before[change.event_id].event, status=Status.WITHDRAWN)
-        events.publish(tx, changing.effective(withdrawn), now)
+        events.publish(tx, changing.effective(withdrawn), dated, known_at=now)
     absent = before.keys() - {event.id for event in book.configuration.catalogue.events}
-    events.mark_missing(tx, sorted(absent), now)
+    events.mark_missing(tx, sorted(absent), dated)
     return [
         f"{change.event_id} is withdrawn"
         if change.date is None

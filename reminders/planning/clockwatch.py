@@ -82,9 +82,9 @@ def _doubt(watch: Watch, now: Reading, mark: datetime | None) -> Doubt | None:
         if watch.doubt is Doubt.AHEAD and watch.doubted and now.wall >= watch.doubted.wall:
             return Doubt.AHEAD  # to start the machine anew does not put its clock right
         return Doubt.LATE if mark is not None and now.wall > mark + LONG else None
-    if moved > LARGE:
+    if moved > LARGE + STEP:
         return Doubt.AHEAD
-    if moved > SMALL and not (watch.doubt is Doubt.JUMPED and watch.doubted and _waited(watch.doubted, now)):
+    if moved > SMALL + STEP and not (watch.doubt is Doubt.JUMPED and watch.doubted and _waited(watch.doubted, now)):
         return Doubt.JUMPED
     return None
 
