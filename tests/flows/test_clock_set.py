@@ -211,3 +211,38 @@ def test_a_machine_that_starts_in_1970_serves_its_feeds_and_mails_nothing(
         arrived(sink, "one", "two")
         assert daemon.health()["ok"]
     assert states(place) == sent("one", "two")
+
+
+# The tests above notice what they are there for
+
+
+def broken(place: Place, form: str) -> Running:
+    daemon = place.start(("-m", "tests.flows.broken_clock", form))
+    wait_for(daemon.answers)
+    return daemon
+
+
+def test_a_daemon_that_believes_every_clock_is_caught(place: Place, sink: Relay, clock: SetClock) -> None:
+    publish(place, clock, "one", -timedelta(minutes=2))
+    publish(place, clock, "tomorrow", 23 * HOUR)
+    daemon = broken(place, "credulous")
+    try:
+        arrived(sink, "one")
+        clock.set(40 * YEAR)
+        wait_for(lambda: ("tomorrow", "dropped") in states(place), SOON)
+    finally:
+        daemon.kill()
+
+
+def test_a_daemon_whose_ticks_wait_for_the_clock_is_caught(place: Place, sink: Relay, clock: SetClock) -> None:
+    publish(place, clock, "one", -timedelta(minutes=2))
+    daemon = broken(place, "walled")
+    try:
+        arrived(sink, "one")
+        clock.set(-HOUR)
+        time.sleep(TICKS)
+        publish(place, clock, "two", -timedelta(minutes=2))
+        with pytest.raises(AssertionError, match="in vain"):
+            arrived(sink, "one", "two")
+    finally:
+        daemon.kill()
