@@ -19,7 +19,7 @@ from reminders.catalogue.events import PublishedEvent, Status
 from reminders.errors import BadInput, Held
 from reminders.feed import entry
 from reminders.feed.personal import ALL
-from reminders.files import Snapshot, read_finished
+from reminders.files import Snapshot, read_finished, zone_mark
 from reminders.jobs.drawing import EPOCH, draw, stamp_feeds
 from reminders.jobs.service import Book, Service, check_letters, read_book
 from reminders.planning import plan
@@ -34,11 +34,14 @@ REFUSED = "refused"
 LOOK = "look"
 REMINDED_UNTIL = "reminded_until"
 MISSING_DATES = "missing_dates"
-"""What the store remembers under a name: files not accepted, how entries are drawn, until when reminders were owed, and
-which dates the files no longer hold."""
+ZONES = "zones"
+"""What the store remembers under a name: files not accepted, how entries are drawn, until when reminders were owed,
+which dates the files no longer hold, and the time zones by whose data everything was published."""
 ABSENCES = (ChangeKind.EVENT_MISSING, ChangeKind.DATE_MISSING)
 RECENTLY = timedelta(days=31)
 """How long after a change somebody whose mail was under way meanwhile can still be owed a correction."""
+FURTHEST = timedelta(days=1)
+"""By how much an instant may move when a time zone's data change."""
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -70,7 +73,7 @@ def refresh(service: Service, now: datetime, *, release: bool = False) -> Refres
     """
     with service.store.reading() as tx:
         known, refused = events.snapshot_digest(tx) or "", refusal(tx)
-        same_look = state.get(tx, LOOK) == _look(service)
+        same_look = state.get(tx, LOOK) == _look(service) and _same_zones(tx)
     seen = ""
     try:
         snapshot = read_finished(
@@ -124,10 +127,14 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         events.save_snapshot(tx, snapshot.files)
         state.put(tx, events.SNAPSHOT, snapshot.digest)
         state.put(tx, LOOK, _look(service))
+        if not _same_zones(tx) and (until := reminded_until(tx)) != BEFORE_ALL:
+            state.put(tx, REMINDED_UNTIL, until - FURTHEST)  # what is due earlier now than it was has not been missed
         declare(tx, declarations(book))
         events.forget_feeds(tx, lost)
         state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)
+        named = {date.date.when.zone for event in after.values() for date in event.dates}
+        state.put(tx, ZONES, json.dumps({zone: zone_mark(zone) for zone in sorted(named)}))
         drawn = draw(tx, service, book, after, dated)
         feeds = stamp_feeds(tx, service, book, after, dated)
         owed = owe_changes(tx, service, book, after, changes, now)
@@ -139,6 +146,12 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     return Refreshed(
         changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn.changed, tuple(feeds), drawn.left_out
     )
+
+
+def _same_zones(tx: Connection) -> bool:
+    """Whether the time zones' data are those by which everything was published."""
+    known: dict[str, str] = json.loads(str(state.get(tx, ZONES) or "{}"))
+    return all(zone_mark(zone) == mark for zone, mark in known.items())
 
 
 def declarations(book: Book) -> Declared:
