@@ -153,9 +153,9 @@ def _where_mail_goes(service: Service) -> str:
 def _log(at: datetime, what: Happening) -> None:
     """What happens, for the log: by number, never by address."""
     from reminders.errors import RemindersError
-    from reminders.jobs.deliver import Handled
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
+    from reminders.jobs.taking import Handled
 
     match what:
         case Handled(notice=notice):
@@ -243,8 +243,9 @@ def deliver(config: Path) -> None:
     from reminders.clock import SystemClock
     from reminders.jobs import workers
     from reminders.jobs.clockwatch import present
-    from reminders.jobs.deliver import Handled, recover, transport_of
     from reminders.jobs.deliver import deliver as deliver_once
+    from reminders.jobs.deliver import recover, transport_of
+    from reminders.jobs.taking import Handled
 
     failed = []
 
@@ -258,8 +259,7 @@ def deliver(config: Path) -> None:
             failed.append(handled)
 
     with opened(config) as service, workers.working(service.data) as owner:
-        present(service, SystemClock())
-        recover(service)
+        recover(service, present(service, SystemClock()))
         done = asyncio.run(deliver_once(service, transport_of(service), SystemClock(), owner, told=told))
     click.echo(f"{counted(done.sent, 'mail')} sent.")
     if done.fault:
