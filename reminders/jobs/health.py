@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reminders.clock import SystemClock
+from reminders.jobs import clockwatch
 from reminders.jobs.drawing import left_out
 from reminders.jobs.footing import BEHIND
 from reminders.jobs.refresh import refusal, reminded_until
@@ -44,6 +45,7 @@ def health(service: Service, now: datetime) -> Health:
         refused = refusal(tx)
         missing = left_out(tx)
         pause, surplus = pauses.paused(tx), forecast.surplus(tx)
+        doubt = clockwatch.fault(tx)
         published = service.book(tx) is not None
         older = replay.behind(tx)
     faults: list[str] = []
@@ -51,6 +53,8 @@ def health(service: Service, now: datetime) -> Health:
         faults.append(BEHIND if older else f"Nothing can be mailed: {service.doubt}")
     if not published:
         faults.append("Nothing is published yet: `reminders refresh` reads the files.")
+    elif doubt:
+        faults.append(doubt)
     elif until - now > SILENT:
         faults.append("The clock ran ahead earlier: nothing is owed until it has caught up. Is the time right now?")
     elif pause is None and now - until > SILENT:
