@@ -4,7 +4,10 @@ tick (at most 30 s)     collect, look, deliver   notices changed files, clocks t
 wake (next due instant) collect, look, deliver   armed anew after each look
 tidy (daily)            past entries leave the feeds
 collect:  what came back about mails; a listener takes it between ticks too
-look:     files -> refresh -> remind -> arm
+look:     clock -> files -> refresh -> remind -> arm
+
+The ticks go by the loop's own time: APScheduler's wait for what the clock shows, and one that is put back an hour would
+hold them up for an hour.
 """
 
 from __future__ import annotations
@@ -21,12 +24,12 @@ from typing import Any, Protocol
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 from starlette.types import ASGIApp
 
-from reminders.clock import Clock, SystemClock
-from reminders.errors import RemindersError
+from reminders.clock import Clock
+from reminders.errors import Held, RemindersError
 from reminders.jobs import workers
+from reminders.jobs.clockwatch import Watched, observe
 from reminders.jobs.deliver import deliver, recover
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
@@ -62,6 +65,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._looking = asyncio.Lock()
         self._more = False
+        self._watched = Watched(clock.now())
         self._owner = ""
         self._refused: tuple[str, ...] = ()
         self._listener = listener_of(service, self._take)
@@ -78,15 +82,14 @@ class Daemon:
         """Work until `stop`; then finish the message in hand and return."""
         with workers.working(self.service.data) as owner:
             self._owner = owner
-            await asyncio.to_thread(recover, self.service, self.clock.now())
-            tick = IntervalTrigger(seconds=self.service.settings.tick)
-            at_once = SystemClock().now()
-            self._scheduler.add_job(self._job, tick, args=[self._tick], id="tick", next_run_time=at_once)
-            daily = CalendarIntervalTrigger(days=1, hour=3, minute=30, timezone="UTC")
-            self._scheduler.add_job(self._job, daily, args=[self._tidy], id="tidy")
+            self._plan_tidy()
             self._scheduler.start()
             try:
-                await self._stop.wait()
+                while not self._stop.is_set():
+                    if not self._looking.locked():  # what takes longer than a tick is not begun once more
+                        self._running.add(asyncio.create_task(self._job(self._tick)))
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._stop.wait(), self.service.settings.tick)
             finally:
                 self._scheduler.pause()
                 if self._listener is not None:
@@ -113,11 +116,27 @@ class Daemon:
         except Exception:
             LOG.exception("a job of the daemon failed; it is tried again at the next tick")
 
+    def _plan_tidy(self) -> None:
+        daily = CalendarIntervalTrigger(days=1, hour=3, minute=30, timezone="UTC")
+        self._scheduler.add_job(self._job, daily, args=[self._tidy], id="tidy", replace_existing=True)
+
     async def _tick(self) -> None:
         await self._listen()
         await self._collect()
-        await self._look()
-        await self._deliver()  # at once: looking armed the next wake, which moves a replay's clock
+        if await self._look():
+            await self._deliver()  # at once: looking armed the next wake, which moves a replay's clock
+
+    async def _present(self) -> datetime | None:
+        """What the clock shows; None while it is not believed, and nothing is read, owed, sent or tidied by it."""
+        watched = await asyncio.to_thread(observe, self.service, self.clock)
+        before, self._watched = self._watched, watched
+        if watched.doubt and watched.doubt != before.doubt:
+            self.tell(watched.now, Held(watched.doubt))
+        elif before.doubt and not watched.doubt:
+            LOG.info("the clock is believed again")
+        if watched.believed != before.believed:
+            self._plan_tidy()  # by the clock as it is now
+        return None if watched.doubt else watched.now
 
     async def _wake(self, instant: datetime | None) -> None:
         # A replay's clock must not move under a message. While a real one is being sent, ticks look in its place.
@@ -125,9 +144,12 @@ class Daemon:
             self.clock.reach(instant)
         await self._tick()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Whether there was a look: there is none while the clock is not believed."""
         async with self._looking:
-            now = self.clock.now()
+            now = await self._present()
+            if now is None:
+                return False
             try:
                 refreshed = await asyncio.to_thread(refresh, self.service, now)
             except RemindersError as error:
@@ -145,6 +167,7 @@ class Daemon:
             if reminded != Reminded():
                 self.tell(now, reminded)
             await self._arm(now)
+        return True
 
     async def _arm(self, now: datetime) -> None:
         instant = await asyncio.to_thread(next_due, self.service, now)
@@ -229,7 +252,9 @@ class Daemon:
             self._quiet = timedelta()
 
     async def _tidy(self) -> None:
-        now = self.clock.now()
+        now = await self._present()
+        if now is None:
+            return
         tidied = await asyncio.to_thread(tidy, self.service, now)
         if tidied != Tidied():
             self.tell(now, tidied)

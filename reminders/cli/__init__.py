@@ -26,6 +26,7 @@ def commands() -> None:
 
 for each in (
     *(running.demo, running.run, running.refresh, running.remind, running.deliver, sending.send_test, running.tidy),
+    running.confirm_clock,
     *(asking.check, asking.simulate, feeds.feed, asking.preview, why.why, asking.config),
     *(asking.subscribers, outbox.outbox, outbox.pause, outbox.resume, outbox.recall, reports.reports, database.db),
 ):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reminders.cli.options import config_option, counted, now, opened
+from reminders.cli.options import clock_time, config_option, counted, opened
 from reminders.cli.reports import reported
 from reminders.cli.sending import redirecting
 
@@ -125,15 +125,20 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
 
 def _first_look(service: Service, only: str | None) -> None:
     """Refuse to start with files that cannot be used, unless older ones are published."""
+    from reminders.clock import SystemClock
     from reminders.errors import BadInput, Held
+    from reminders.jobs.clockwatch import observe
     from reminders.jobs.refresh import refresh as refresh_once
 
     with service.store.reading() as tx:
         published = service.book(tx) is not None
     if only == "web":
         return
+    watched = observe(service, SystemClock())
+    if watched.doubt:
+        return  # the daemon tells
     try:
-        refreshed = refresh_once(service, now())
+        refreshed = refresh_once(service, watched.now)
     except (BadInput, Held) as error:
         if not published:
             raise
@@ -214,10 +219,12 @@ def _log(at: datetime, what: Happening) -> None:
 @click.pass_context
 def refresh(context: click.Context, release: bool, config: Path) -> None:
     """Read the files and publish what changed. Exit 1 when something is held or left out, 2 for a bad file."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.refresh import refresh as refresh_once
 
     with opened(config) as service:
-        refreshed = refresh_once(service, now(), release=release)
+        refreshed = refresh_once(service, present(service, SystemClock()), release=release)
     if refreshed.changes is None:
         click.echo("The files are as they were.")
         return
@@ -242,10 +249,12 @@ def refresh(context: click.Context, release: bool, config: Path) -> None:
 @config_option
 def remind(config: Path) -> None:
     """Owe the reminders that have become due. Sends nothing by itself."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.remind import remind as remind_once
 
     with opened(config) as service:
-        done = remind_once(service, now())
+        done = remind_once(service, present(service, SystemClock()))
     click.echo(f"{counted(done.owed, 'mail')} owed, {done.dropped} recorded as not to be sent.")
     _tell_held(done.stopped)
 
@@ -264,6 +273,7 @@ def deliver(config: Path) -> None:
     """Send what is owed and due. Exit 1 when something could not be sent."""
     from reminders.clock import SystemClock
     from reminders.jobs import workers
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.deliver import deliver as deliver_once
     from reminders.jobs.deliver import recover, transport_of
     from reminders.jobs.taking import Handled
@@ -279,7 +289,7 @@ def deliver(config: Path) -> None:
             failed.append(handled)
 
     with opened(config) as service, workers.working(service.data) as owner:
-        recover(service, now())
+        recover(service, present(service, SystemClock()))
         done = asyncio.run(deliver_once(service, transport_of(service), SystemClock(), owner, told=told))
     click.echo(f"{counted(done.sent, 'mail')} sent.")
     if done.fault:
@@ -291,9 +301,25 @@ def deliver(config: Path) -> None:
 @config_option
 def tidy(config: Path) -> None:
     """Let past entries leave the feeds, as `keep_past` says."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.tidy import tidy as tidy_once
 
     with opened(config) as service:
-        done = tidy_once(service, now())
+        done = tidy_once(service, present(service, SystemClock()))
     feeds = f": {', '.join(done.feeds)}" if done.feeds else ""
     click.echo(f"Past entries that left the feeds: {done.left}{feeds}")
+
+
+@click.command("confirm-clock")
+@config_option
+def confirm_clock(config: Path) -> None:
+    """Say that this computer's clock is right, when the service doubts it. Sends nothing by itself."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import confirm
+
+    clock = SystemClock()
+    with opened(config) as service:
+        confirm(service, clock)
+        zone = service.settings.zone
+    click.echo(f"It is {clock_time(clock.now(), zone)} in {zone}: that is believed from now on.")

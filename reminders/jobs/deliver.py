@@ -108,7 +108,7 @@ class _Pass:
         """Claim and compose ahead of the senders, until nothing is due."""
         try:
             while not self._halted:
-                taken = await self._scribe.do(lambda: take(self._service, self._owner, self._clock.now(), self._batch))
+                taken = await self._scribe.do(lambda: take(self._service, self._owner, self._clock, self._batch))
                 for handled in taken.dropped:
                     self._told(handled)
                 self._in_hand |= {each.row.id: each for message in taken.claimed for each in message}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reminders.clock import SystemClock
+from reminders.jobs import clockwatch
 from reminders.jobs.drawing import left_out
 from reminders.jobs.refresh import refusal, reminded_until
 from reminders.jobs.service import Service
@@ -43,10 +44,13 @@ def health(service: Service, now: datetime) -> Health:
         refused = refusal(tx)
         missing = left_out(tx)
         pause, surplus = pauses.paused(tx), forecast.surplus(tx)
+        doubt = clockwatch.fault(tx)
         published = service.book(tx) is not None
     faults: list[str] = []
     if not published:
         faults.append("Nothing is published yet: `reminders refresh` reads the files.")
+    elif doubt:
+        faults.append(doubt)
     elif until - now > SILENT:
         faults.append("The clock ran ahead earlier: nothing is owed until it has caught up. Is the time right now?")
     elif pause is None and now - until > SILENT:

@@ -19,7 +19,7 @@ from reminders.catalogue.events import PublishedEvent, Status
 from reminders.errors import BadInput, Held
 from reminders.feed import entry
 from reminders.feed.personal import ALL
-from reminders.files import Snapshot, read_finished
+from reminders.files import Snapshot, read_finished, zone_mark
 from reminders.jobs import braking
 from reminders.jobs.braking import Braked, Stopped
 from reminders.jobs.drawing import EPOCH, draw, stamp_feeds
@@ -38,11 +38,14 @@ REFUSED = "refused"
 LOOK = "look"
 REMINDED_UNTIL = "reminded_until"
 MISSING_DATES = "missing_dates"
-"""What the store remembers under a name: files not accepted, how entries are drawn, until when reminders were owed, and
-which dates the files no longer hold."""
+ZONES = "zones"
+"""What the store remembers under a name: files not accepted, how entries are drawn, until when reminders were owed,
+which dates the files no longer hold, and the time zones by whose data everything was published."""
 ABSENCES = (ChangeKind.EVENT_MISSING, ChangeKind.DATE_MISSING)
 RECENTLY = timedelta(days=31)
 """How long after a change somebody whose mail was under way meanwhile can still be owed a correction."""
+FURTHEST = timedelta(days=1)
+"""By how much an instant may move when a time zone's data change."""
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -81,7 +84,7 @@ def refresh(service: Service, now: datetime, *, release: bool = False) -> Refres
     """
     with service.store.reading() as tx:
         known, refused = events.snapshot_digest(tx) or "", refusal(tx)
-        same_look = state.get(tx, LOOK) == _look(service)
+        same_look = state.get(tx, LOOK) == _look(service) and _same_zones(tx)
     seen = ""
     try:
         snapshot = read_finished(
@@ -106,12 +109,14 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     """Everything the new files cause, in one transaction: a moved date and its corrections are never apart.
 
     What becomes known here must be later than the last pass that owed reminders, on whichever machine that ran: the
-    next one looks only at what happened since. And later than the last publication, which calendars may have seen.
+    next one looks only at what happened since. It is dated later than the last publication, which calendars may have
+    seen; nobody is told of it later for that.
     """
     audiences = book.configuration.audiences
     with service.store.writing(alone=events.TURN) as tx:
         last = events.published_at(tx) or BEFORE_ALL
-        now = max(now, *(each + timedelta(microseconds=1) for each in (reminded_until(tx), last)))
+        now = max(now, reminded_until(tx) + timedelta(microseconds=1))
+        dated = max(now, last + timedelta(microseconds=1))
         before = events.published(tx)
         found = changing.diff(before, book.configuration.catalogue)
         missing = _missing_dates(tx)
@@ -128,22 +133,26 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
             raise Held(_held(reasons, withdraws=bool(absences)))
         if state.get(tx, EPOCH) is None:
             state.put(tx, EPOCH, now)
-        withdrawn = _write_events(tx, before, book, changes if absences else Changes(), now)
+        withdrawn = _write_events(tx, before, book, changes if absences else Changes(), now, dated)
         people.sync(tx, audiences, service.token, now)
         events.save_snapshot(tx, snapshot.files)
         state.put(tx, events.SNAPSHOT, snapshot.digest)
         state.put(tx, LOOK, _look(service))
+        if not _same_zones(tx) and (until := reminded_until(tx)) != BEFORE_ALL:
+            state.put(tx, REMINDED_UNTIL, until - FURTHEST)  # what is due earlier now than it was has not been missed
         declare(tx, declarations(book))
         events.forget_feeds(tx, lost)
         state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)
-        drawn = draw(tx, service, book, after, now)
-        feeds = stamp_feeds(tx, service, book, after, now)
+        named = {date.date.when.zone for event in after.values() for date in event.dates}
+        state.put(tx, ZONES, json.dumps({zone: zone_mark(zone) for zone in sorted(named)}))
+        drawn = draw(tx, service, book, after, dated)
+        feeds = stamp_feeds(tx, service, book, after, dated)
         members = people.subscribers(tx, audiences)
         surplus = braking.foresee(tx, service, book, after.values(), members.values(), now)
         done = owe_changes(tx, service, book, after, members.values(), changes, now)
         state.put(tx, REFUSED, None)
-        events.count_publication(tx, now)
+        events.count_publication(tx, dated)
     service.accept(book)
     if withdrawn:
         changes = Changes(tuple(each for each in changes if each.kind not in ABSENCES))
@@ -157,6 +166,12 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         done.stopped,
         surplus,
     )
+
+
+def _same_zones(tx: Connection) -> bool:
+    """Whether the time zones' data are those by which everything was published."""
+    known: dict[str, str] = json.loads(str(state.get(tx, ZONES) or "{}"))
+    return all(zone_mark(zone) == mark for zone, mark in known.items())
 
 
 def declarations(book: Book) -> Declared:
@@ -176,11 +191,16 @@ def _missing_dates(tx: Connection) -> set[tuple[str, ...]]:
 
 
 def _write_events(
-    tx: Connection, before: Mapping[str, PublishedEvent], book: Book, released: Changes, now: datetime
+    tx: Connection,
+    before: Mapping[str, PublishedEvent],
+    book: Book,
+    released: Changes,
+    now: datetime,
+    dated: datetime,
 ) -> list[str]:
     """Store the events that differ from what is published; what is absent by the changes `released` is withdrawn.
 
-    Returns what was withdrawn, a sentence each.
+    They are known since `now`, and `dated` as the publication is. Returns what was withdrawn, a sentence each.
     """
     dates = {(change.event_id, change.date) for change in released.of(ChangeKind.DATE_MISSING)}
     for event in book.configuration.catalogue.events:
@@ -188,12 +208,12 @@ def _write_events(
         gone = {key for id, key in dates if id == event.id and key is not None}
         merged = changing.merge(old, event, withdraw=gone)
         if old is None or old.missing or old.event != merged:
-            events.publish(tx, merged, now)
+            events.publish(tx, merged, dated, known_at=now)
     for change in released.of(ChangeKind.EVENT_MISSING):
         withdrawn = replace(before[change.event_id].event, status=Status.WITHDRAWN)
-        events.publish(tx, changing.effective(withdrawn), now)
+        events.publish(tx, changing.effective(withdrawn), dated, known_at=now)
     absent = before.keys() - {event.id for event in book.configuration.catalogue.events}
-    events.mark_missing(tx, sorted(absent), now)
+    events.mark_missing(tx, sorted(absent), dated)
     return [
         f"{change.event_id} is withdrawn"
         if change.date is None

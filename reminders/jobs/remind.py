@@ -11,6 +11,7 @@ from reminders.jobs.drawing import EPOCH
 from reminders.jobs.refresh import REMINDED_UNTIL, changed, reminded_until
 from reminders.jobs.service import Service
 from reminders.planning import plan
+from reminders.planning.clockwatch import LARGE
 from reminders.store import events, outbox, pauses, people, state
 
 
@@ -31,9 +32,10 @@ class Reminded:
 def remind(service: Service, now: datetime) -> Reminded:
     """Owe every reminder that became due since the last pass, and corrections to those whose mail crossed a change.
 
-    Running it again owes nothing: each notice has its own key. A clock that went back owes nothing until it has
-    caught up with the last pass. Nor does it owe anything during a pause; that is caught up with afterwards, as after
-    any outage. Corrections are a batch of their own: they are urgent, and not to be held with reminders.
+    Running it again owes nothing: each notice has its own key. So when the clock went back, by a day at most, the next
+    pass owes what becomes due from there; what was owed already is not owed again. Further back nothing is owed. Nor
+    is anything during a pause; that is caught up with afterwards, as after any outage. Corrections are a batch of their
+    own: they are urgent, and not to be held with reminders.
     """
     with service.store.writing(alone=events.TURN) as tx:
         if pauses.paused(tx):
@@ -41,7 +43,11 @@ def remind(service: Service, now: datetime) -> Reminded:
         since = reminded_until(tx)
         book = service.book(tx)
         epoch = state.get(tx, EPOCH)
-        if book is None or not isinstance(epoch, datetime) or now <= since:
+        if book is None or not isinstance(epoch, datetime):
+            return Reminded()
+        if now <= since:
+            if since - now <= LARGE:
+                state.put(tx, REMINDED_UNTIL, now)
             return Reminded()
         configuration = book.configuration
         published = events.published(tx)

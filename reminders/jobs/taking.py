@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.catalogue.series import find
-from reminders.clock import SystemClock
+from reminders.clock import Clock, SystemClock
+from reminders.jobs import clockwatch
 from reminders.jobs.service import Book, Service, message_id_of
 from reminders.mail import compose
 from reminders.mail.compose import Letter
@@ -74,12 +75,16 @@ class Ready:
     envelope: Envelope
 
 
-def take(service: Service, owner: str, now: datetime, most: int) -> Taken:
-    """Claim up to so many messages, the most urgent first, and ask again whether each row is still wanted."""
-    wall_now, rate = SystemClock().now(), service.rate
+def take(service: Service, owner: str, clock: Clock, most: int) -> Taken:
+    """Claim up to so many messages, the most urgent first, and ask again whether each row is still wanted.
+
+    None while the clock is doubted: by a wrong one a mail would be too early, or given up as of no more use.
+    """
+    rate = service.rate
     with service.store.writing() as tx:
-        if pauses.paused(tx):
+        if pauses.paused(tx) or clockwatch.hold(tx, clock):
             return Taken()
+        now, wall_now = clock.now(), SystemClock().now()
         if rate:
             left = pace.allowance(tx, rate, wall_now)
             if not left.messages:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, true, update
@@ -185,6 +185,13 @@ def oldest_due(tx: Connection, now: datetime, wall_now: datetime) -> datetime | 
     oldest = select(func.min(waits)).where(outbox.c.due_at <= now, free)
     found: list[datetime | None] = [tx.execute(oldest.where(part)).scalar_one() for part in (OWED, IN_HAND)]
     return min((each for each in found if each is not None), default=None)
+
+
+def shorten_waits(tx: Connection, wall_now: datetime, longest: timedelta) -> None:
+    """End what waits for longer than anything does: a lease or a wait that was set by a clock that ran ahead."""
+    too_late = wall_now + longest
+    tx.execute(update(outbox).where(OWED, outbox.c.next_at > too_late).values(next_at=wall_now))
+    tx.execute(update(outbox).where(IN_HAND, outbox.c.lease_until > too_late).values(lease_until=too_late))
 
 
 def _chosen(ids: Collection[int], batches: Collection[int]) -> ColumnElement[bool]:

@@ -37,6 +37,12 @@ def sync(tx: Connection, audiences: Iterable[Audience], token_for: Callable[[int
     _save_memberships(tx, {(ids[key], audience) for key, audience in invited}, now)
 
 
+def joined_by(tx: Connection, now: datetime) -> None:
+    """Who joined only later than `now`, by a clock that ran ahead, joined now."""
+    for each in (tables.subscriber, tables.membership):
+        tx.execute(update(each).where(each.c.joined_at > now).values(joined_at=now))
+
+
 def subscribers(
     tx: Connection, audiences: Iterable[Audience], *, ids: Collection[int] | None = None
 ) -> dict[int, Subscriber]:
