@@ -224,7 +224,9 @@ class _Pass:
             self._window.release()
             self._release(claimed, None if error.phase == "connect" else again_at)
             return
-        left = not begun or row.attempts + 1 < self._service.settings.attempts
+        # A relay that throttles, or is wrongly set up, uses up nobody's attempts.
+        other = verdict in (Verdict.PAUSE, Verdict.FAULT)
+        left = not begun or other or row.attempts + 1 < self._service.settings.attempts
         outcome: Outcome = "failed"
         if verdict is Verdict.DOUBT:
             outcome = "uncertain"
