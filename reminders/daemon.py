@@ -38,6 +38,7 @@ from reminders.jobs.service import Service
 from reminders.jobs.taking import Handled
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
+from reminders.store.engine import TROUBLE, words
 from reminders.store.reports import Recorded
 from reminders.web.server import WebServer
 
@@ -55,7 +56,11 @@ Tell = Callable[[datetime, Happening], None]
 class Daemon:
     """Looks, reminds and delivers for one service until it is stopped. Made anew for each run."""
 
-    def __init__(self, service: Service, clock: Clock, transport: Transport, tell: Tell) -> None:
+    def __init__(
+        self, service: Service, clock: Clock, transport: Transport, tell: Tell, *, crash_only: bool = False
+    ) -> None:
+        """`crash_only`: end when the database is broken, so that whoever watches this process starts it anew."""
+        self.crash_only = crash_only
         self.service = service
         self.clock = clock
         self.transport = transport
@@ -113,8 +118,12 @@ class Daemon:
                 await result
         except RemindersError as error:
             self.tell(self.clock.now(), error)
+        except TROUBLE as error:
+            LOG.error("%s; it is tried again at the next tick", words(error))
         except Exception:
             LOG.exception("a job of the daemon failed; it is tried again at the next tick")
+        if self.crash_only and self.service.store.broken:
+            self.stop()
 
     def _plan_tidy(self) -> None:
         daily = CalendarIntervalTrigger(days=1, hour=3, minute=30, timezone="UTC")
@@ -157,6 +166,8 @@ class Daemon:
                 if (lines := tuple(str(error).splitlines())) != self._refused:
                     self._refused = lines
                     self.tell(now, error)
+            except TROUBLE:
+                raise
             except Exception:
                 LOG.exception("the files could not be looked at; what is published stays")
             else:

@@ -17,18 +17,19 @@ from starlette.types import ASGIApp
 
 from reminders.catalogue.events import Kind
 from reminders.clock import Clock
-from reminders.errors import WrongUse
+from reminders.errors import RemindersError, WrongUse
 from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
 from reminders.jobs.health import health
+from reminders.jobs.leaving import leave
 from reminders.jobs.refresh import declarations
 from reminders.jobs.service import Service, data_folder
 from reminders.planning.subscribers import Subscriber
 from reminders.settings import Settings
 from reminders.store import events, feeds, history, people, state
 from reminders.store.declared import Declared, declared
-from reminders.store.engine import TROUBLE, open_store
+from reminders.store.engine import TROUBLE, open_store, words
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
 from reminders.web.reading import Edition, Fetch, Personal, Reader, Shelf
@@ -37,6 +38,9 @@ LOG = logging.getLogger(__name__)
 SHELF = "shelf.json"
 TRY_AGAIN = 5.0
 """Seconds between two tries to open a store that cannot be opened."""
+
+FAULTS: tuple[type[Exception], ...] = (RemindersError, *TROUBLE)
+"""What has words for people."""
 
 Kept = TypeVar("Kept")
 
@@ -112,15 +116,17 @@ class StoreReader:
             return people.by_token(tx, token)
 
     def leave(self, token: str, how: str) -> bool:
-        with self.service.store.writing() as tx:
-            person = people.by_token(tx, token)
-            if person is not None:
-                people.leave(tx, person.id, how, self.clock.now())
-            return person is not None
+        person = self.subscriber_by_token(token)
+        if person is not None:
+            leave(self.service, person.id, how, self.clock.now())
+        return person is not None
 
     def health(self) -> Mapping[str, object]:
         try:
             found = health(self.service, self.clock.now())
+        except FAULTS as error:
+            LOG.warning("the health of the service cannot be told: %s", words(error))
+            return {"ok": False, "faults": ["The database cannot be read."]}
         except Exception:
             LOG.exception("the health of the service cannot be told")
             return {"ok": False, "faults": ["The database cannot be read."]}

@@ -51,4 +51,13 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output had enough
         sys.exit(0)
+    except Exception as error:
+        if "reminders.store.engine" not in sys.modules:
+            raise
+        from reminders.store.engine import TROUBLE, words
+
+        if not isinstance(error, TROUBLE):
+            raise
+        click.echo(words(error), err=True)
+        sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

@@ -249,13 +249,15 @@ def list_people(config: Path, as_json: bool) -> None:
 def leave(person: str, config: Path) -> None:
     """Unsubscribe PERSON (an address) for good, as they could have done by the link in a mail."""
     from reminders.errors import WrongUse
+    from reminders.jobs import leaving
     from reminders.store import people
 
-    with opened(config) as service, service.store.writing() as tx:
-        found = people.by_address(tx, person)
+    with opened(config) as service:
+        with service.store.reading() as tx:
+            found = people.by_address(tx, person)
         if found is None:
             raise WrongUse(f"nobody in the store has the address {person}")
-        done = people.leave(tx, found.id, "operator", now())
+        done = leaving.leave(service, found.id, "operator", now())
     click.echo(f"{person} gets no more mail." if done else f"{person} had left already.")
 
 

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from reminders.clock import SystemClock
 from reminders.jobs import clockwatch
 from reminders.jobs.drawing import left_out
+from reminders.jobs.footing import BEHIND
 from reminders.jobs.refresh import refusal, reminded_until
 from reminders.jobs.service import Service
-from reminders.store import forecast, ledger, pauses
+from reminders.store import forecast, ledger, pauses, replay
 
 LATE = timedelta(minutes=10)
 """A mail that waits longer than this is a fault."""
@@ -46,7 +47,10 @@ def health(service: Service, now: datetime) -> Health:
         pause, surplus = pauses.paused(tx), forecast.surplus(tx)
         doubt = clockwatch.fault(tx)
         published = service.book(tx) is not None
+        older = replay.behind(tx)
     faults: list[str] = []
+    if older or service.doubt:
+        faults.append(BEHIND if older else f"Nothing can be mailed: {service.doubt}")
     if not published:
         faults.append("Nothing is published yet: `reminders refresh` reads the files.")
     elif doubt:

@@ -22,6 +22,7 @@ from reminders.mail.envelope import Envelope
 from reminders.mail.templates import FOLDER
 from reminders.planning.notices import Notice
 from reminders.settings import Settings
+from reminders.store.journal import FILE, Journal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -56,6 +57,9 @@ class Service:
         self.config = config
         self.data = data_folder(settings, config)
         self.store = store
+        self.journal = Journal(self.data / FILE)
+        self.doubt = ""
+        """Why nothing was mailed when it was last asked whether it might be; "" while all was well."""
         self._key = key
         self._book: Book | None = None
 
@@ -80,6 +84,10 @@ class Service:
         Derived, so that a message composed twice is the same bytes; the store keeps only its hash.
         """
         return token(self._key, subscriber)
+
+    def mark(self, address_key: str) -> str:
+        """What stands for a person in the journal (`people.address_key`): only the holder of the key can tell who."""
+        return hmac.new(self._key, f"journal:{address_key}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def envelope(self, id: int, recipient: str) -> Envelope:
         """Whom the message of row `id` of the outbox is from and to: what comes back about it proves to be so."""
