@@ -104,6 +104,8 @@ class Settings(Shape):
     reply_to: Address | Literal[""] = ""
     """Where answers go, when not to mail_from."""
 
+    rate: Annotated[Whole, Field(ge=0, le=100_000)] = 25
+    """How many messages a minute the relay may be given; 0 for as many as it takes."""
     pass_limit: Annotated[Whole, Field(ge=1)] = 500
     """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
     attempts: Annotated[Whole, Field(ge=1, le=20)] = 3

@@ -81,6 +81,11 @@ class Service:
         return token(self._key, subscriber)
 
     @property
+    def rate(self) -> int:
+        """How many messages a minute may be sent; 0 for any number, as into the outbox folder."""
+        return rate(self.settings)
+
+    @property
     def key_mark(self) -> str:
         """What tells one secret key from another, and nothing of the key itself."""
         return hashlib.sha256(b"mark:" + self._key).hexdigest()[:16]
@@ -116,6 +121,11 @@ def sender(settings: Settings) -> Sender:
         list_domain=address.rpartition("@")[2],
         contact=settings.contact,
     )
+
+
+def rate(settings: Settings) -> int:
+    """How many messages a minute may be sent; 0 for any number, as into the outbox folder."""
+    return settings.rate if settings.smtp_host else 0
 
 
 def message_id_of(settings: Settings, notice: Notice) -> str:
