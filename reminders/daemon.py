@@ -12,6 +12,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from reminders.jobs.remind import Reminded, next_due, remind
 from reminders.jobs.service import Service
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
+from reminders.store.engine import PATIENCE
 from reminders.web.server import WebServer
 
 LOG = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Daemon:
         self._refused: tuple[str, ...] = ()
         self._quiet = timedelta()
         self._quiet_until = float("-inf")
+        self._looked = time.monotonic()
         self._running: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 3}
@@ -87,6 +90,14 @@ class Daemon:
     def stop(self) -> None:
         """End `run` after the message in hand."""
         self._stop.set()
+
+    def stalled(self) -> str:
+        """What stands still, or "" while the clockwork ticks: that a look fails is no matter, that none ends is one."""
+        chosen = self.service.settings
+        patience = max(2 * chosen.tick, 2 * PATIENCE) + chosen.settle
+        if self._stop.is_set() or time.monotonic() - self._looked <= patience:
+            return ""
+        return "No look at files and dates has come to an end lately: something holds it up."
 
     async def _job(self, work: Callable[[], object]) -> None:
         """One run of a job; whatever goes wrong in it is told, and the clockwork goes on."""
@@ -115,24 +126,29 @@ class Daemon:
 
     async def _look(self) -> None:
         async with self._looking:
-            now = self.clock.now()
             try:
-                refreshed = await asyncio.to_thread(refresh, self.service, now)
-            except RemindersError as error:
-                # The last good files stay, and so does everything that follows from them.
-                if (lines := tuple(str(error).splitlines())) != self._refused:
-                    self._refused = lines
-                    self.tell(now, error)
-            except Exception:
-                LOG.exception("the files could not be looked at; what is published stays")
-            else:
-                self._refused = ()
-                if refreshed.changes is not None:
-                    self.tell(now, refreshed)
-            reminded = await asyncio.to_thread(remind, self.service, now)
-            if reminded != Reminded():
-                self.tell(now, reminded)
-            await self._arm(now)
+                await self._look_once(self.clock.now())
+            finally:
+                self._looked = time.monotonic()
+
+    async def _look_once(self, now: datetime) -> None:
+        try:
+            refreshed = await asyncio.to_thread(refresh, self.service, now)
+        except RemindersError as error:
+            # The last good files stay, and so does everything that follows from them.
+            if (lines := tuple(str(error).splitlines())) != self._refused:
+                self._refused = lines
+                self.tell(now, error)
+        except Exception:
+            LOG.exception("the files could not be looked at; what is published stays")
+        else:
+            self._refused = ()
+            if refreshed.changes is not None:
+                self.tell(now, refreshed)
+        reminded = await asyncio.to_thread(remind, self.service, now)
+        if reminded != Reminded():
+            self.tell(now, reminded)
+        await self._arm(now)
 
     async def _arm(self, now: datetime) -> None:
         instant = await asyncio.to_thread(next_due, self.service, now)

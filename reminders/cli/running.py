@@ -98,7 +98,7 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
         listening = application_ = None
         if only != "worker":
             listening = listen(service.settings.host, service.settings.port)
-            application_ = application(service, clock)
+            application_ = application(service, clock, stalled=daemon.stalled if daemon else lambda: "")
             host, port = listening.getsockname()[:2]
             click.echo(f"Pages and feeds: http://{host}:{port}")
         if daemon is not None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from reminders.catalogue.series import find
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError, Verdict
+from reminders.jobs.health import note
 from reminders.jobs.service import Book, Service, message_id_of
 from reminders.mail import compose
 from reminders.mail.compose import Letter
@@ -102,9 +103,13 @@ async def deliver(
                 fault = str(error)
                 if error.handled is not None:
                     told(error.handled)
+                if isinstance(error.__cause__, DeliveryError):
+                    await asyncio.to_thread(note, service, error.__cause__, clock.now())
                 break
             sent += handled.state == "sent"
             told(handled)
+        if sent and not fault:
+            await asyncio.to_thread(note, service, None, clock.now())
     finally:
         await transport.close()
     return Delivered(sent, fault)

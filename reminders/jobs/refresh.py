@@ -64,7 +64,7 @@ def refresh(service: Service, now: datetime, *, release: bool = False) -> Refres
     """Publish what the files say.
 
     Raises `BadInput` when they cannot be used and `Held` when they look like an accident; both leave everything as
-    it was, are remembered for `/healthz`, and are raised again at each look until the files are mended. `release`
+    it was, are remembered for `/readyz`, and are raised again at each look until the files are mended. `release`
     accepts what would be held. When that is because events or dates are missing, those are withdrawn; what went missing
     earlier, or is not held, stays as it is.
     """
@@ -237,7 +237,9 @@ def refusal(tx: Connection) -> Refusal | None:
 def _remember(service: Service, refused: Refusal | None) -> None:
     with service.store.reading() as tx:
         known = refusal(tx)
-    if known == refused or (known and refused and known.lines == refused.lines and known.digest == refused.digest):
+    if known and refused:  # also of files that were edited meanwhile and are not right yet
+        refused = replace(refused, since=known.since)
+    if known == refused:
         return
     with service.store.writing() as tx:
         text = None

@@ -132,8 +132,8 @@ class Running:
             return False
 
     def health(self) -> dict[str, Any]:
-        """What /healthz says."""
-        told: dict[str, Any] = self.get("/healthz").json()
+        """What /readyz says."""
+        told: dict[str, Any] = self.get("/readyz").json()
         return told
 
     def stop(self) -> int:
