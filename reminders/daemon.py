@@ -24,10 +24,13 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from starlette.types import ASGIApp
 
+from reminders import supervision
 from reminders.clock import Clock, SystemClock
-from reminders.errors import RemindersError
+from reminders.errors import BadInput, Held, RemindersError
 from reminders.jobs import workers
 from reminders.jobs.deliver import Handled, deliver, recover
+from reminders.jobs.health import health
+from reminders.jobs.heartbeat import Heartbeat
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
 from reminders.jobs.service import Service
@@ -40,6 +43,9 @@ LOG = logging.getLogger(__name__)
 QUIET = timedelta(seconds=30)
 QUIET_MOST = timedelta(minutes=5)
 """How long a relay that cannot be reached is left alone: doubled each time, up to the second."""
+
+BEGINNING = 0.05
+"""Seconds between two looks whether all has begun."""
 
 Happening = Refreshed | Reminded | Handled | Tidied | RemindersError
 Tell = Callable[[datetime, Happening], None]
@@ -64,6 +70,8 @@ class Daemon:
         self._quiet = timedelta()
         self._quiet_until = float("-inf")
         self._looked = time.monotonic()
+        self.started = False
+        self._heartbeat = Heartbeat(service.settings.heartbeat_url)
         self._running: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 3}
@@ -115,8 +123,13 @@ class Daemon:
             LOG.exception("a job of the daemon failed; it is tried again at the next tick")
 
     async def _tick(self) -> None:
-        await self._look()
-        await self._deliver()
+        """A whole pass. One that went well is told to whoever waits for the heartbeat."""
+        looked = await self._look()
+        delivered = await self._deliver()
+        if looked and delivered and self._heartbeat.due:
+            found = await asyncio.to_thread(health, self.service, self.clock.now())
+            if found.ok and not found.paused:
+                self._heartbeat.beat()
 
     async def _wake(self, instant: datetime | None) -> None:
         # A replay's clock must not move under a message. While a real one is being sent, ticks look in its place.
@@ -124,14 +137,17 @@ class Daemon:
             self.clock.reach(instant)
         await self._tick()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Whether files and dates could be looked at."""
         async with self._looking:
             try:
-                await self._look_once(self.clock.now())
+                return await self._look_once(self.clock.now())
             finally:
                 self._looked = time.monotonic()
+                self.started = True
 
-    async def _look_once(self, now: datetime) -> None:
+    async def _look_once(self, now: datetime) -> bool:
+        well = True
         try:
             refreshed = await asyncio.to_thread(refresh, self.service, now)
         except RemindersError as error:
@@ -139,7 +155,9 @@ class Daemon:
             if (lines := tuple(str(error).splitlines())) != self._refused:
                 self._refused = lines
                 self.tell(now, error)
+            well = isinstance(error, BadInput | Held)
         except Exception:
+            well = False
             LOG.exception("the files could not be looked at; what is published stays")
         else:
             self._refused = ()
@@ -149,6 +167,7 @@ class Daemon:
         if reminded != Reminded():
             self.tell(now, reminded)
         await self._arm(now)
+        return well
 
     async def _arm(self, now: datetime) -> None:
         instant = await asyncio.to_thread(next_due, self.service, now)
@@ -163,19 +182,22 @@ class Daemon:
 
         self._scheduler.add_job(self._job, DateTrigger(at), args=[wake], id="wake", replace_existing=True)
 
-    async def _deliver(self) -> None:
+    async def _deliver(self) -> bool:
+        """Whether what is due goes out: it has, or is going."""
         if self.sending.locked():
             self._more = True  # whoever is sending looks once more at its end
-            return
+            return True
         async with self.sending:
             self._more = True
             while self._more and not self._stop.is_set():
                 self._more = False
                 if asyncio.get_running_loop().time() < self._quiet_until:
-                    return
-                await self._deliver_once()
+                    return False
+                if not await self._deliver_once():
+                    return False
+        return True
 
-    async def _deliver_once(self) -> None:
+    async def _deliver_once(self) -> bool:
         await asyncio.to_thread(recover, self.service)
         done = await deliver(
             self.service,
@@ -191,6 +213,7 @@ class Daemon:
             LOG.warning("no mail can be sent at present (%s); next try in %s", done.fault, self._quiet)
         elif done.sent:
             self._quiet = timedelta()
+        return not done.fault
 
     async def _tidy(self) -> None:
         now = self.clock.now()
@@ -217,6 +240,30 @@ class Worker(Protocol):
     def stop(self) -> None:
         """End `run` in good order."""
 
+    @property
+    def started(self) -> bool:
+        """Whether what it begins with is done."""
+
+    def stalled(self) -> str:
+        """What stands still in it; "" while nothing does."""
+
+
+async def supervise(worker: Worker | None, server: WebServer | None) -> None:
+    """Tell the service manager when all has begun, and from then on that loop and clockwork live."""
+    while not ((worker is None or worker.started) and (server is None or server.started)):  # noqa: ASYNC110  # uvicorn has no event for it
+        await asyncio.sleep(BEGINNING)
+    supervision.notify(supervision.READY, supervision.status("working"))
+    standing = ""
+    while True:
+        words = worker.stalled() if worker is not None else ""
+        if words != standing:
+            standing = words
+            LOG.log(logging.ERROR if words else logging.INFO, words or "files and dates are looked at again")
+            supervision.notify(supervision.status(words or "working"))
+        if not words:
+            supervision.notify(supervision.ALIVE)
+        await asyncio.sleep(supervision.interval() or QUIET.total_seconds())
+
 
 async def run(daemon: Worker | None, application: ASGIApp | None, listening: socket.socket | None) -> None:
     """Run daemon and web server (either may be None) until SIGTERM or SIGINT; then finish what is in hand.
@@ -234,9 +281,11 @@ async def run(daemon: Worker | None, application: ASGIApp | None, listening: soc
     if daemon is not None:
         tasks.append(asyncio.create_task(daemon.run()))
     waiting = asyncio.create_task(stopping.wait())
+    telling = asyncio.create_task(supervise(daemon, server))
     try:
         await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        supervision.notify(supervision.STOPPING)
         waiting.cancel()
         if daemon is not None:
             daemon.stop()
@@ -244,4 +293,7 @@ async def run(daemon: Worker | None, application: ASGIApp | None, listening: soc
             server.should_exit = True
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(each)
-    await asyncio.gather(*tasks)
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        telling.cancel()

@@ -206,6 +206,15 @@ class StoreWatch:
         """End `run`."""
         self._stop.set()
 
+    @property
+    def started(self) -> bool:
+        """There is nothing to begin with."""
+        return True
+
+    def stalled(self) -> str:
+        """Nothing: it only waits."""
+        return ""
+
 
 def kept_shelf(settings: Settings, config: Path) -> Path:
     """The file that holds what was served last."""
