@@ -3,6 +3,7 @@
 tick (at most 30 s)     look, deliver            notices changed files, clocks that jump, mails that wait
 wake (next due instant) look, deliver            armed anew after each look
 tidy (daily)            past entries leave the feeds
+reconcile (hourly)      once a night: what should have gone, against the outbox; the operator is told
 look:     files -> refresh -> remind -> arm
 """
 
@@ -31,6 +32,8 @@ from reminders.jobs import workers
 from reminders.jobs.deliver import Handled, deliver, recover
 from reminders.jobs.health import health
 from reminders.jobs.heartbeat import Heartbeat
+from reminders.jobs.operator import tell_operator
+from reminders.jobs.reconcile import Reconciled, nightly, report
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
 from reminders.jobs.service import Service
@@ -44,10 +47,12 @@ QUIET = timedelta(seconds=30)
 QUIET_MOST = timedelta(minutes=5)
 """How long a relay that cannot be reached is left alone: doubled each time, up to the second."""
 
+CAUGHT_UP = timedelta(minutes=15)
+"""When what waited for the service to begin has mostly gone, and what has not is worth a word."""
 BEGINNING = 0.05
 """Seconds between two looks whether all has begun."""
 
-Happening = Refreshed | Reminded | Handled | Tidied | RemindersError
+Happening = Refreshed | Reminded | Handled | Tidied | Reconciled | RemindersError
 Tell = Callable[[datetime, Happening], None]
 """Told of everything that happens, with the event time of the pass in which it did."""
 
@@ -87,6 +92,8 @@ class Daemon:
             self._scheduler.add_job(self._job, tick, args=[self._tick], id="tick", next_run_time=at_once)
             daily = CalendarIntervalTrigger(days=1, hour=3, minute=30, timezone="UTC")
             self._scheduler.add_job(self._job, daily, args=[self._tidy], id="tidy")
+            hourly, first = IntervalTrigger(hours=1), at_once + CAUGHT_UP
+            self._scheduler.add_job(self._job, hourly, args=[self.reconcile], id="reconcile", next_run_time=first)
             self._scheduler.start()
             try:
                 await self._stop.wait()
@@ -214,6 +221,17 @@ class Daemon:
         elif done.sent:
             self._quiet = timedelta()
         return not done.fault
+
+    async def reconcile(self) -> None:
+        """Asked each hour, as the service may be off at any; done once a night."""
+        now = self.clock.now()
+        found = await asyncio.to_thread(nightly, self.service, now)
+        if found is None:
+            return
+        self.tell(now, found)
+        if (told := report(found, now)) is not None:
+            async with self.sending:
+                await tell_operator(self.service, self.transport, *told, now)
 
     async def _tidy(self) -> None:
         now = self.clock.now()

@@ -122,6 +122,8 @@ class Settings(Shape):
     tick: Annotated[Seconds, Field(ge=1, le=30)] = 30.0
     """Seconds between two looks at the files and the clock."""
 
+    operator: Address | Literal[""] = ""
+    """The address that is told once a day what failed, differs or will be late. Left out: only the log tells."""
     heartbeat_url: Fetched | Literal[""] = ""
     """An address to fetch after each pass that went well, once a minute at most. Its silence is somebody's alarm."""
 

@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from reminders.cli import asking, database, feeds, outbox, running
+from reminders.cli import asking, database, feeds, outbox, reconciling, running
 from reminders.errors import BadInput, RemindersError, WrongUse
 
 
@@ -27,7 +27,7 @@ def commands() -> None:
 for each in (
     *(running.demo, running.run, running.refresh, running.remind, running.deliver, running.tidy),
     *(asking.check, asking.simulate, feeds.feed, asking.preview, asking.why, asking.config),
-    *(asking.subscribers, outbox.outbox, database.db),
+    *(asking.subscribers, outbox.outbox, reconciling.reconcile, database.db),
 ):
     commands.add_command(each)
 

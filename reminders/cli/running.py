@@ -149,6 +149,7 @@ def _log(at: datetime, what: Happening) -> None:
     """What happens, for the log: by number, never by address."""
     from reminders.errors import RemindersError
     from reminders.jobs.deliver import Handled
+    from reminders.jobs.reconcile import Reconciled
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
 
@@ -173,6 +174,15 @@ def _log(at: datetime, what: Happening) -> None:
         case RemindersError():
             for line in str(what).splitlines():
                 LOG.error(line)
+        case Reconciled():
+            for each in (*what.differences, *what.failures):
+                for line in each.lines:
+                    LOG.error(f"{each.what}: {line}")
+            for sentence in what.foreseen:
+                LOG.warning(sentence)
+            LOG.info(
+                f"reconciled: {counted(what.expected, 'reminder')} looked for, {counted(what.number, 'difference')}"
+            )
         case _:
             LOG.info(f"tidied: {what.left} past entries left the feeds, {what.expired} held mails expired")
 

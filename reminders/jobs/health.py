@@ -19,7 +19,7 @@ from reminders.jobs.drawing import left_out
 from reminders.jobs.refresh import Refusal, refusal, reminded_until
 from reminders.jobs.service import Service
 from reminders.planning.pace import Crowd, squeezes
-from reminders.store import faults, ledger, pauses
+from reminders.store import audit, faults, ledger, pauses
 from reminders.store.faults import Fault, FaultKind
 
 LATE = timedelta(minutes=10)
@@ -63,6 +63,7 @@ def health(service: Service, now: datetime) -> Health:
         published = service.book(tx) is not None
         pause = pauses.paused(tx)
         fault = faults.fault(tx)
+        audited = audit.audited(tx)
         found = list(_late(tx, service.rate, oldest, now, wall_now)) if pause is None else []
     if not published:
         found.insert(0, "Nothing is published yet: `reminders refresh` reads the files.")
@@ -80,6 +81,8 @@ def health(service: Service, now: datetime) -> Health:
         (found if now - refused.since > BROKEN else warnings).append(_refused(refused, now))
     if room := scarce(*shutil.disk_usage(_there(service.data))[::2]):
         found.append(room)
+    if audited is not None and audited.differences:
+        warnings.append(f"Differences found last night: {audited.differences}. `reminders reconcile` lists them.")
     if missing:
         warnings.append(f"Dates that no calendar shows, because of a fault: {len(missing)}. The log says which.")
     for state, advice in (("held", "release"), ("failed", "retry"), ("uncertain", "retry")):

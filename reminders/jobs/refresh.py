@@ -20,6 +20,7 @@ from reminders.errors import BadInput, Held
 from reminders.feed import entry
 from reminders.feed.personal import ALL
 from reminders.files import Snapshot, read_finished
+from reminders.jobs import ruling
 from reminders.jobs.drawing import EPOCH, draw, stamp_feeds
 from reminders.jobs.service import Book, Service, check_letters, read_book
 from reminders.planning import plan
@@ -123,6 +124,7 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         state.put(tx, events.SNAPSHOT, snapshot.digest)
         state.put(tx, LOOK, _look(service))
         declare(tx, declarations(book))
+        ruling.mark(tx, book, service.settings.nation, now)
         events.forget_feeds(tx, lost)
         state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)

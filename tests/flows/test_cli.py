@@ -40,8 +40,21 @@ def test_help_names_every_command_and_each_has_help_of_its_own() -> None:
     told = typed("--help")
     assert told.code == 0
     for command in (
-        *("check", "config", "db", "deliver", "demo", "feed", "outbox", "preview", "refresh", "remind", "run"),
-        *("simulate", "subscribers", "tidy", "why"),
+        *(
+            "check",
+            "config",
+            "db",
+            "deliver",
+            "demo",
+            "feed",
+            "outbox",
+            "preview",
+            "reconcile",
+            "refresh",
+            "remind",
+            "run",
+        ),
+        *("reconcile", "simulate", "subscribers", "tidy", "why"),
     ):
         assert f"\n  {command} " in told.out
         help = typed(command, "--help")

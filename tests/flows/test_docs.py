@@ -206,7 +206,7 @@ def test_the_unit_is_one_that_systemd_accepts_and_finds_well_shut_off(tmp_path: 
     unit.write_text(read("reminders.service").replace("/opt/reminders/bin/reminders", sys.executable))
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
     assert [line for line in verified.stderr.splitlines() if "reminders.service" in line] == []
-    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", unit]
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
     rated = subprocess.run(command, capture_output=True, text=True, check=True)
     exposure = re.search(r"Overall exposure level for reminders.service: ([\d.]+)", rated.stdout)
     assert exposure and float(exposure[1]) <= 1.5, rated.stdout
