@@ -111,9 +111,8 @@ def test_without_an_address_only_the_log_is_told(walk: Walk) -> None:
 
 def test_without_a_relay_it_is_a_file_like_the_other_mails(walk: Walk) -> None:
     nights(walk, NIGHT)
-    assert [
-        path.name[:38] for path in sorted((walk.folder / "var" / "outbox").iterdir()) if "reconcil" in path.name
-    ] == ["2019-01-30-0430-deadline-reminders-rec"]
+    names = [path.name for path in (walk.folder / "var" / "outbox").iterdir() if "reconciliation" in path.name]
+    assert [name[:38] for name in names] == ["2019-01-30-0430-deadline-reminders-rec"]
 
 
 def test_the_command_prints_the_same_and_writes_nothing(walk: Walk, clock: object) -> None:
