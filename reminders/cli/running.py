@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reminders.cli.options import config_option, counted, now, opened
+from reminders.cli.sending import redirecting
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +57,7 @@ def _typed() -> str:
 
 @click.command()
 @click.option("--init", "make", is_flag=True, help="Make the store first, if there is none.")
+@redirecting
 @click.option("--only", type=click.Choice(["web", "worker"]), help="Only the pages, or only reading and mailing.")
 @config_option
 @click.pass_context
@@ -140,6 +142,10 @@ def _first_look(service: Service, only: str | None) -> None:
 
 def _where_mail_goes(service: Service) -> str:
     chosen = service.settings
+    if chosen.shadow:
+        return f"shadow: every mail is written to {service.data / 'shadow'}, and nothing is sent to anybody."
+    if chosen.smtp_host and chosen.redirect_all:
+        return f"Every mail goes to {chosen.redirect_all} instead of its recipient, through {chosen.smtp_host}."
     if chosen.smtp_host:
         return f"Mail goes to {chosen.smtp_host}:{chosen.smtp_port} ({chosen.smtp_security})."
     return f"smtp_host is not set: mails are written to {service.data / 'outbox'}, and nothing is sent to anybody."
@@ -148,10 +154,10 @@ def _where_mail_goes(service: Service) -> str:
 def _log(at: datetime, what: Happening) -> None:
     """What happens, for the log: by number, never by address."""
     from reminders.errors import RemindersError
-    from reminders.jobs.deliver import Handled
     from reminders.jobs.reconcile import Reconciled
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
+    from reminders.jobs.taking import Handled
 
     match what:
         case Handled(notice=notice):
@@ -238,13 +244,15 @@ def _tell_held(held: int) -> None:
 
 
 @click.command()
+@redirecting
 @config_option
 def deliver(config: Path) -> None:
     """Send what is owed and due. Exit 1 when something could not be sent."""
     from reminders.clock import SystemClock
     from reminders.jobs import workers
-    from reminders.jobs.deliver import Handled, recover, transport_of
     from reminders.jobs.deliver import deliver as deliver_once
+    from reminders.jobs.deliver import recover, transport_of
+    from reminders.jobs.taking import Handled
 
     failed = []
 
@@ -258,7 +266,7 @@ def deliver(config: Path) -> None:
             failed.append(handled)
 
     with opened(config) as service, workers.working(service.data) as owner:
-        recover(service)
+        recover(service, now())
         done = asyncio.run(deliver_once(service, transport_of(service), SystemClock(), owner, told=told))
     click.echo(f"{counted(done.sent, 'mail')} sent.")
     if done.fault:
