@@ -45,6 +45,8 @@ def test_what_the_relay_says_is_kept_without_addresses_and_cut(store: Store) -> 
         ("mail", 550, Verdict.FAULT, FaultKind.REFUSED),
         ("connect", 0, Verdict.PAUSE, FaultKind.SILENT),
         ("dot", 0, Verdict.DOUBT, FaultKind.SILENT),
+        ("connect", 554, Verdict.PAUSE, FaultKind.REFUSED),
+        ("connect", 421, Verdict.PAUSE, FaultKind.BUSY),
         ("mail", 421, Verdict.PAUSE, FaultKind.BUSY),
     ],
 )
