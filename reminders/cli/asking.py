@@ -214,7 +214,7 @@ def subscribers() -> None:
 @config_option
 @json_option
 def list_people(config: Path, as_json: bool) -> None:
-    """Everybody the store knows, with their audiences; who left says so."""
+    """Everybody the store knows, with their audiences; who left or is suspended says so."""
     from reminders.store import people
 
     with opened(config) as service, service.store.reading() as tx:
@@ -227,6 +227,8 @@ def list_people(config: Path, as_json: bool) -> None:
             stands = (
                 f"left {clock_time(each.left_at, zone)}"
                 if each.left_at
+                else f"suspended {clock_time(each.suspended_at, zone)}: {each.suspended_why}"
+                if each.suspended_at
                 else ", ".join(each.audiences) or "in no audience"
             )
             yield f"{each.id:>6}  {each.address:<40}  {stands}"
@@ -240,6 +242,8 @@ def list_people(config: Path, as_json: bool) -> None:
             "audiences": list(each.audiences),
             "joined_at": each.joined_at,
             "left_at": each.left_at,
+            "suspended_at": each.suspended_at,
+            "suspended_why": each.suspended_why,
         }
         for each in known.values()
     ]

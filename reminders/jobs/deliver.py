@@ -113,7 +113,7 @@ class _Pass:
         """Claim and compose ahead of the senders, until nothing is due."""
         try:
             while not self._halted:
-                taken = await self._scribe.do(lambda: take(self._service, self._owner, self._clock.now(), self._batch))
+                taken = await self._scribe.do(lambda: take(self._service, self._owner, self._clock, self._batch))
                 for handled in taken.dropped:
                     self._told(handled)
                 self._in_hand |= {each.row.id: each for message in taken.claimed for each in message}
@@ -311,16 +311,23 @@ def transport_of(service: Service) -> Transport:
         from reminders.mail.folder import FolderTransport  # only one of the two is needed
 
         return FolderTransport(service.data / ("shadow" if chosen.shadow else "outbox"))
-    from reminders.mail.smtp import SmtpTransport  # only one of the two is needed
+    from reminders.mail import tokens  # only one of the two is needed
+    from reminders.mail.smtp import SmtpTransport
 
+    source = None
+    if chosen.smtp_auth == "xoauth2":
+        by_file, by_command = chosen.smtp_token_file, chosen.smtp_token_command
+        source = tokens.from_file(by_file) if by_file else tokens.from_command(by_command)
     return SmtpTransport(
         host=chosen.smtp_host,
         port=chosen.smtp_port,
         security=chosen.smtp_security,
         user=chosen.smtp_user,
         password=chosen.smtp_password.get_secret_value(),
+        tokens=source,
         timeout=chosen.message_deadline,
         ca_file=chosen.smtp_ca_file,
+        connections=chosen.smtp_connections,
     )
 
 

@@ -15,15 +15,18 @@ from sqlalchemy import Connection
 
 from reminders.clock import SystemClock
 from reminders.errors import DeliveryError
+from reminders.jobs import clockwatch
 from reminders.jobs.drawing import left_out
 from reminders.jobs.refresh import Refusal, refusal, reminded_until
 from reminders.jobs.service import Service
 from reminders.planning.pace import Crowd, squeezes
-from reminders.store import audit, faults, ledger, pauses
+from reminders.store import audit, faults, forecast, ledger, pauses
 from reminders.store.faults import Fault, FaultKind
 
 LATE = timedelta(minutes=10)
 """A mail that waits longer than this is a fault, unless the relay's rate is why."""
+FORGOTTEN = timedelta(days=1)
+"""A pause longer than this is no longer meant."""
 SILENT = timedelta(minutes=3)
 """Several ticks: a daemon that has not looked for so long is not running."""
 BROKEN = timedelta(days=1)
@@ -60,20 +63,24 @@ def health(service: Service, now: datetime) -> Health:
         until = reminded_until(tx)
         refused = refusal(tx)
         missing = left_out(tx)
+        pause, surplus = pauses.paused(tx), forecast.surplus(tx)
+        doubt = clockwatch.fault(tx)
         published = service.book(tx) is not None
-        pause = pauses.paused(tx)
         fault = faults.fault(tx)
         audited = audit.audited(tx)
         found = list(_late(tx, service.rate, oldest, now, wall_now)) if pause is None else []
     if not published:
         found.insert(0, "Nothing is published yet: `reminders refresh` reads the files.")
+    elif doubt:
+        found.insert(0, doubt)
     elif until - now > SILENT:
         found.insert(0, "The clock ran ahead earlier: nothing is owed until it has caught up. Is the time right now?")
     elif now - until > SILENT and pause is None:
         found.insert(0, "Nobody has looked for due reminders lately: is `reminders run` running?")
-    warnings = []
+    warnings: list[str] = []
     if pause is not None:
-        warnings.append(f"Paused since {_said(pause.since)}: nothing is mailed until `reminders resume`.")
+        said = f"Paused since {_said(pause.since)}: nothing is mailed until `reminders resume`."
+        (found if now - pause.since > FORGOTTEN else warnings).append(said)
     if fault is not None:
         grave = fault.kind is FaultKind.REFUSED or (fault.kind is FaultKind.SILENT and oldest is not None)
         (found if grave else warnings).append(_faulty(fault))
@@ -85,6 +92,8 @@ def health(service: Service, now: datetime) -> Health:
         warnings.append(f"Differences found last night: {audited.differences}. `reminders reconcile` lists them.")
     if missing:
         warnings.append(f"Dates that no calendar shows, because of a fault: {len(missing)}. The log says which.")
+    if surplus and service.settings.brake == "on":
+        warnings.append(f"{surplus.words[:1].upper()}{surplus.words[1:]}.")
     for state, advice in (("held", "release"), ("failed", "retry"), ("uncertain", "retry")):
         if counts[state]:
             list_them = f"`reminders outbox list {state}`, then `outbox {advice}` or `discard`"

@@ -192,8 +192,8 @@ def corrections(
 ) -> list[Notice]:
     """What must be put right: for each last mail that says otherwise than what is published now, a notice.
 
-    Also to people who no longer follow the date, but not to those who `left` (ids). A kind of date that the files do
-    not name any more has no words, and is passed over.
+    Also to people who no longer follow the date, but not to those who `left` or are suspended (ids). A kind of date
+    that the files do not name any more has no words, and is passed over.
     """
     notices = []
     found: dict[tuple[str, ...], PublishedDate | None] = {}
@@ -232,6 +232,8 @@ def still_wanted(
         return Reason.NOT_FOLLOWING
     if subscriber.left_at is not None:
         return Reason.UNSUBSCRIBED
+    if subscriber.suspended_at is not None:
+        return Reason.SUSPENDED
     if dated.date.fact != notice.fact:
         return Reason.CANCELLED if dated.date.status in OFF else Reason.MOVED
     match notice.kind:
