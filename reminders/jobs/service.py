@@ -120,7 +120,7 @@ class Service:
     @property
     def rate(self) -> int:
         """How many messages a minute may go; 0 for as many as are taken. A folder takes all."""
-        return self.settings.rate if self.settings.smtp_host and not self.settings.shadow else 0
+        return rate(self.settings)
 
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""
@@ -153,6 +153,11 @@ def sender(settings: Settings) -> Sender:
         list_domain=address.rpartition("@")[2],
         contact=settings.contact,
     )
+
+
+def rate(settings: Settings) -> int:
+    """How many messages a minute may be sent; 0 for any number, as into the outbox folder."""
+    return settings.rate if settings.smtp_host and not settings.shadow else 0
 
 
 def message_id_of(settings: Settings, notice: Notice, attempts: int = 0) -> str:
