@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reminders.cli.options import config_option, counted, now, opened
+from reminders.cli.options import config_option, counted, opened
 from reminders.errors import WrongUse
 
 
@@ -97,10 +97,12 @@ def backup(file: Path, force: bool, config: Path) -> None:
 @config_option
 def repair(config: Path) -> None:
     """Tell a restored or new store what the journal beside it knows: what was sent, who left. Sends nothing."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.footing import repair as repair_once
 
     with opened(config) as service:
-        done = repair_once(service, now())
+        done = repair_once(service, present(service, SystemClock()))
     if not done:
         click.echo("The store knows all that the journal knows; nothing was done.")
         return
