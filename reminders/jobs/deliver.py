@@ -83,7 +83,7 @@ class _Pass:
         self._owner = owner
         self._told = told
         self._stop = stop
-        self._scribe = Scribe(service.store, service.journal, clock, owner, lease(service))
+        self._scribe = Scribe(service, clock, owner, lease(service))
         self._window = asyncio.Semaphore(window)
         self._width = min(window, transport.width)
         self._batch = min(window, BATCH)

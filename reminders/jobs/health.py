@@ -21,7 +21,7 @@ from reminders.jobs.footing import BEHIND
 from reminders.jobs.refresh import Refusal, refusal, reminded_until
 from reminders.jobs.service import Service
 from reminders.planning.pace import Crowd, squeezes
-from reminders.store import audit, faults, forecast, ledger, pauses, replay
+from reminders.store import audit, faults, forecast, ledger, pauses, replay, reports
 from reminders.store.faults import Fault, FaultKind
 
 LATE = timedelta(minutes=10)
@@ -69,6 +69,7 @@ def health(service: Service, now: datetime) -> Health:
         published = service.book(tx) is not None
         older = replay.behind(tx)
         fault = faults.fault(tx)
+        suspended = reports.count_suspended(tx)
         audited = audit.audited(tx)
         found = list(_late(tx, service.rate, oldest, now, wall_now)) if pause is None else []
     if older or service.doubt:
@@ -96,6 +97,11 @@ def health(service: Service, now: datetime) -> Health:
         warnings.append(f"Differences found last night: {audited.differences}. `reminders reconcile` lists them.")
     if missing:
         warnings.append(f"Dates that no calendar shows, because of a fault: {len(missing)}. The log says which.")
+    if suspended:
+        warnings.append(
+            f"Addresses to which mail came back, and that get no more: {suspended}. "
+            "`reminders reports list`, then `reports resume`."
+        )
     if surplus and service.settings.brake == "on":
         warnings.append(f"{surplus.words[:1].upper()}{surplus.words[1:]}.")
     for state, advice in (("held", "release"), ("failed", "retry"), ("uncertain", "retry")):
