@@ -133,7 +133,7 @@ def _is_ordinary(letter: Letter) -> bool:
     name = letter.subscriber.name
     return (
         name.isprintable()  # neither line ends nor any white space but the plain one
-        and not (name[:1] == " " or name[-1:] == " " or "  " in name or "=?" in name)
+        and name.strip() == name
         # Of other addresses the whole message is another one (RFC 6532); a domain is made ASCII.
         and letter.subscriber.address.rpartition("@")[0].isascii()
         and letter.service.mail_from.rpartition("@")[0].isascii()

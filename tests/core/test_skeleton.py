@@ -24,8 +24,37 @@ from tests.core.test_compose import CASE_LETTERS, SERVICE, SOURCES, TEMPLATES, l
 COMPOSER = Composer(TEMPLATES)
 BASE = "https://dates.example.org"
 
-PIECES = ["Amina", "O'Neil", "Zoë", "Müller,", '"Bo"', "=?utf-8?q?x?=", "<b>", "&amp;", "% %s", "=41", "🦊", "李", "Dr."]
-PIECES += ["qz0namezq", "a" * 40, "é" * 40, "x@y", "(hm)", "\\", ";", ".", "-->", "]]>", "\u200d", "\u00a0", "\u2028", "=="]
+PIECES = [
+    "Amina",
+    "O'Neil",
+    "Zoë",
+    "Müller,",
+    '"Bo"',
+    "=?utf-8?q?x?=",
+    "<b>",
+    "&amp;",
+    "% %s",
+    "=41",
+    "🦊",
+    "李",
+    "Dr.",
+]
+PIECES += [
+    "qz0namezq",
+    "a" * 40,
+    "é" * 40,
+    "x@y",
+    "(hm)",
+    "\\",
+    ";",
+    ".",
+    "-->",
+    "]]>",
+    "\u200d",
+    "\u00a0",
+    "\u2028",
+    "==",
+]
 NAMES = st.one_of(
     st.just(""),
     st.lists(st.sampled_from(PIECES), max_size=6).map(" ".join),
@@ -34,33 +63,40 @@ NAMES = st.one_of(
     st.text("ab ", min_size=1, max_size=90),
 )
 LOCAL = st.one_of(
-    st.from_regex(r"[a-z0-9._+'=-]{1,40}", fullmatch=True), st.sampled_from(["zoë", "a..b", ".a", "b.", "李", "a" * 60])
+    st.text("abz09_+-", min_size=1, max_size=40),
+    st.sampled_from(["a.b", "o'neil", "a=b", "zoë", "a..b", ".a", "b.", "李", "a" * 60]),
 )
 DOMAIN = st.one_of(
-    st.sampled_from(["example.org", "bücher.example.org", "xn--bcher-kva.example.org", "a-.example", "münchen.example"]),
+    st.sampled_from(
+        ["example.org", "bücher.example.org", "xn--bcher-kva.example.org", "a-.example", "münchen.example"]
+    ),
     st.integers(1, 60).map(lambda length: "d" * length + ".example"),
 )
 ADDRESSES = st.tuples(LOCAL, DOMAIN).map("@".join)
-TOKENS = st.one_of(
-    st.from_regex(r"[A-Za-z0-9_-]{1,90}", fullmatch=True),
-    st.sampled_from(["a?b=1&c=2", "a%20b", "a'b", "(a)", "=?utf-8?q?x?=", "a=3D", "a,b;c", "é", "a b", "<", '"', "&amp;"]),
+ORDINARY_URL = st.one_of(
+    st.just(""),
+    st.integers(1, 90).map(lambda length: f"{BASE}/unsubscribe/" + ("aB3_-" * 18)[:length]),
+    st.sampled_from(["a?b=1&c=2", "a%20b", "a'b", "(a)", "a=3D", "a,b;c", "&amp;", "#x"]).map(f"{BASE}/".__add__),
 )
-URLS = st.one_of(st.just(""), TOKENS.map(lambda token: f"{BASE}/unsubscribe/{token}"))
-IDS = st.one_of(
-    st.from_regex(r"<[a-f0-9]{40}@[a-z.]{1,30}>", fullmatch=True),
-    st.sampled_from(["<a@b>", "<a b@c>", "<é@b>", "none", "<=?utf-8?q?x?=@b>", "<" + "a" * 200 + "@b>"]),
+URL = st.sampled_from(["é", "a b", "<", '"', "=?utf-8?q?x?=", "\n", "a\u2028b", "{{ name }}"]).map(f"{BASE}/".__add__)
+ORDINARY_ID = st.one_of(
+    st.integers(0, 16**40).map(lambda number: f"<{number:040x}@example.org>"),
+    st.sampled_from(["<a@b>", "<a.b+c@d>", "<" + "a" * 200 + "@b>"]),
 )
+ID = st.sampled_from(["<a b@c>", "<é@b>", "none", "<=?utf-8?q?x?=@b>", "<a..b@c>", "<a.@c>"])
 
 
 @st.composite
 def personal(draw: st.DrawFn) -> dict[str, Any]:
-    """The fields of a letter that differ from person to person."""
+    """The fields of a letter that differ from person to person, one in four times odd ones among them."""
+    odd = draw(st.integers(0, 3)) == 0
+    urls, ids = (ORDINARY_URL | URL, ORDINARY_ID | ID) if odd else (ORDINARY_URL, ORDINARY_ID)
     return {
         "subscriber": subscriber(draw(st.integers(1, 99)), draw(ADDRESSES), name=draw(NAMES)),
-        "unsubscribe_url": draw(URLS),
-        "calendars_url": draw(URLS),
-        "message_id": draw(IDS),
-        "parent_ids": tuple(draw(st.lists(IDS, max_size=12))),
+        "unsubscribe_url": draw(urls),
+        "calendars_url": draw(urls),
+        "message_id": draw(ids),
+        "parent_ids": tuple(draw(st.lists(ids, max_size=12))),
         "composed_at": utc("2018-12-07T09:00:04") + timedelta(seconds=draw(st.integers(0, 10**8))),
         "lists": draw(st.sampled_from([(), ("All doctors",), ("All doctors", "Fellows & friends")])),
     }
@@ -78,7 +114,7 @@ def assert_same(composer: Composer, written: Letter) -> None:
     assert outcome(composer.compose, written) == outcome(lambda each: compose(composer.templates, each), written)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.sampled_from(sorted(CASE_LETTERS)), personal())
 def test_what_is_composed_fast_is_what_is_composed_plainly(case: str, person: dict[str, Any]) -> None:
     assert_same(COMPOSER, replace(CASE_LETTERS[case], **person))
@@ -98,7 +134,7 @@ def test_a_recipient_is_folded_alike_at_every_length(length: int) -> None:
         assert_same(COMPOSER, letter(subscriber=subscriber(address=address, name=name)))
 
 
-@pytest.mark.parametrize("length", range(20, 90))
+@pytest.mark.parametrize("length", range(20, 90, 3))
 def test_lines_break_alike_at_every_length(length: int) -> None:
     name = ("Amina van der Berg " * 9)[:length].strip()
     assert_same(COMPOSER, letter(name=name))
@@ -139,7 +175,7 @@ def others(name: str, text: str) -> Templates:
 
 
 @pytest.mark.parametrize("what", KEEPING)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(personal(), min_size=2, max_size=3))
 def test_a_text_with_plain_holes_is_composed_alike_and_fast(what: str, people: list[dict[str, Any]]) -> None:
     composer = Composer(others("reminder.txt.j2", KEEPING[what] + TEXT_END))
@@ -203,7 +239,7 @@ HTML_REFUSED = {
 
 
 @pytest.mark.parametrize("what", HTML_KEEPING)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(personal(), min_size=2, max_size=3))
 def test_html_with_holes_among_words_and_in_links_is_composed_alike_and_fast(
     what: str, people: list[dict[str, Any]]
