@@ -69,4 +69,4 @@ def _tick(running: Service, now: datetime) -> None:
     refresh(running, now)
     remind(running, now)
     next_due(running, now)
-    recover(running)
+    recover(running, now)

@@ -26,18 +26,20 @@ from starlette.types import ASGIApp
 from reminders.clock import Clock, SystemClock
 from reminders.errors import RemindersError
 from reminders.jobs import workers
-from reminders.jobs.deliver import Handled, deliver, recover
+from reminders.jobs.deliver import deliver, recover
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
 from reminders.jobs.service import Service
+from reminders.jobs.taking import Handled
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
 from reminders.web.server import WebServer
 
 LOG = logging.getLogger(__name__)
-QUIET = timedelta(seconds=30)
-QUIET_MOST = timedelta(minutes=5)
+QUIET, QUIET_MOST = timedelta(seconds=30), timedelta(minutes=5)
 """How long a relay that cannot be reached is left alone: doubled each time, up to the second."""
+FAULTY, FAULTY_MOST = timedelta(minutes=5), timedelta(minutes=30)
+"""The same after a fault that an operator has to mend: who asks too often with a wrong password is locked out."""
 
 Happening = Refreshed | Reminded | Handled | Tidied | RemindersError
 Tell = Callable[[datetime, Happening], None]
@@ -70,7 +72,7 @@ class Daemon:
         """Work until `stop`; then finish the message in hand and return."""
         with workers.working(self.service.data) as owner:
             self._owner = owner
-            await asyncio.to_thread(recover, self.service)
+            await asyncio.to_thread(recover, self.service, self.clock.now())
             tick = IntervalTrigger(seconds=self.service.settings.tick)
             at_once = SystemClock().now()
             self._scheduler.add_job(self._job, tick, args=[self._tick], id="tick", next_run_time=at_once)
@@ -160,7 +162,7 @@ class Daemon:
                 await self._deliver_once()
 
     async def _deliver_once(self) -> None:
-        await asyncio.to_thread(recover, self.service)
+        await asyncio.to_thread(recover, self.service, self.clock.now())
         done = await deliver(
             self.service,
             self.transport,
@@ -170,9 +172,11 @@ class Daemon:
             stop=self._stop,
         )
         if done.fault:
-            self._quiet = min(max(QUIET, 2 * self._quiet), QUIET_MOST)
+            least, most = (FAULTY, FAULTY_MOST) if done.mend else (QUIET, QUIET_MOST)
+            self._quiet = min(max(least, 2 * self._quiet), most)
             self._quiet_until = asyncio.get_running_loop().time() + self._quiet.total_seconds()
-            LOG.warning("no mail can be sent at present (%s); next try in %s", done.fault, self._quiet)
+            level = logging.ERROR if done.mend else logging.WARNING
+            LOG.log(level, "no mail can be sent at present (%s); next try in %s", done.fault, self._quiet)
         elif done.sent:
             self._quiet = timedelta()
 

@@ -21,9 +21,9 @@ from reminders.clock import SystemClock
 from reminders.daemon import Daemon, Happening, run
 from reminders.errors import RemindersError, WrongUse
 from reminders.files import SETTINGS, read_settings, shipped
-from reminders.jobs.deliver import Handled
 from reminders.jobs.refresh import Refreshed
 from reminders.jobs.service import Service, database_url, make_key, read_key
+from reminders.jobs.taking import Handled
 from reminders.mail.folder import FolderTransport
 from reminders.planning.notices import Notice, NoticeKind
 from reminders.serving import application

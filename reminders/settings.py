@@ -106,6 +106,14 @@ class Settings(Shape):
 
     pass_limit: Annotated[Whole, Field(ge=1)] = 500
     """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
+    rate: Annotated[Whole, Field(ge=0, le=100_000)] = 25
+    """How many messages a minute the relay may be given; 0 for as many as it takes."""
+    in_flight: Annotated[Whole, Field(ge=1, le=1000)] = 1
+    """How many messages one process may have begun and not yet recorded: so many a crash may leave in doubt."""
+    per_domain: Annotated[Whole, Field(ge=0, le=1000)] = 0
+    """How many messages may be in hand for one mail domain at once; 0 for as many as there are."""
+    per_person: Annotated[Whole, Field(ge=0, le=1000)] = 20
+    """How many mails one person gets in a day at most, whatever goes wrong; what exceeds it waits. 0 for any number."""
     attempts: Annotated[Whole, Field(ge=1, le=20)] = 3
     """How often a message may be started at the relay before it is given up."""
     message_deadline: Annotated[Seconds, Field(ge=5, le=600)] = 60.0

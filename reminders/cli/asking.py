@@ -219,7 +219,7 @@ def why(event: str, person: str, config: Path, as_json: bool) -> None:
             raise WrongUse(f"there is no event '{event}' in the store")
         if found is None or book is None:
             raise WrongUse(f"nobody in the store has the address {person}")
-        subscriber = people.subscriber(tx, found.id, book.configuration.audiences) or found
+        subscriber = people.subscribers(tx, book.configuration.audiences, ids=[found.id])[found.id]
         records = ledger.why(tx, event, subscriber.id)
         zone = service.settings.zone
         coming = _coming(book, published.event, subscriber, service.settings.nation)

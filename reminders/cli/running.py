@@ -148,9 +148,9 @@ def _where_mail_goes(service: Service) -> str:
 def _log(at: datetime, what: Happening) -> None:
     """What happens, for the log: by number, never by address."""
     from reminders.errors import RemindersError
-    from reminders.jobs.deliver import Handled
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
+    from reminders.jobs.taking import Handled
 
     match what:
         case Handled(notice=notice):
@@ -233,8 +233,9 @@ def deliver(config: Path) -> None:
     """Send what is owed and due. Exit 1 when something could not be sent."""
     from reminders.clock import SystemClock
     from reminders.jobs import workers
-    from reminders.jobs.deliver import Handled, recover, transport_of
     from reminders.jobs.deliver import deliver as deliver_once
+    from reminders.jobs.deliver import recover, transport_of
+    from reminders.jobs.taking import Handled
 
     failed = []
 
@@ -248,7 +249,7 @@ def deliver(config: Path) -> None:
             failed.append(handled)
 
     with opened(config) as service, workers.working(service.data) as owner:
-        recover(service)
+        recover(service, now())
         done = asyncio.run(deliver_once(service, transport_of(service), SystemClock(), owner, told=told))
     click.echo(f"{counted(done.sent, 'mail')} sent.")
     if done.fault:

@@ -1,76 +1,49 @@
-"""Date to mail, second half: claim, commit, send, settle; one notice at a time, one failure its own.
+"""Date to mail, second half: claim, commit, send, settle; many notices at once, each failure its own.
 
     claim + ask again (commit) -> compose -> MAIL, RCPT -> fence (commit) -> DATA -> settle (commit)
 
-Nothing of the database is held while the network is waited for. What a crash leaves in doubt is one message per
-worker: the one whose fence is committed and whose answer is not.
+Nothing of the database is held while the network is waited for. What a crash leaves in doubt are the messages whose
+fence is committed and whose outcome is not: `in_flight` of them at most, one by default.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-from reminders.catalogue.series import find
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError, Verdict
-from reminders.jobs.service import Book, Service, message_id_of
-from reminders.mail import compose
-from reminders.mail.compose import Letter
-from reminders.mail.envelope import Envelope, NotStarted, Transport
-from reminders.planning import plan
-from reminders.planning.notices import Notice, Reason
-from reminders.planning.selections import lists
-from reminders.planning.subscribers import Subscriber
-from reminders.store import events, outbox, people
+from reminders.jobs.scribe import Scribe
+from reminders.jobs.service import Service
+from reminders.jobs.taking import Claimed, Handled, Ready, lease, prepare, take
+from reminders.mail.envelope import NotStarted, Transport
+from reminders.store import sending
 from reminders.store.engine import TROUBLE
+from reminders.store.sending import Ending, Outcome
 
-if TYPE_CHECKING:
-    from reminders.catalogue.events import PublishedEvent
-    from reminders.store.outbox import Outcome
-    from reminders.store.rows import Row
-
-LATE = timedelta(hours=1)
-"""A reminder sent this long after it was due says that it is late."""
-SETTLING, PAUSE = 12, 5.0
-"""How often to try to write down what became of a message, and the seconds between: three minutes when it is locked."""
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
-
-
-@dataclass(frozen=True, slots=True)
-class Handled:
-    """What became of one notice: the state it is in now, and why (a `Reason`, or the server's words)."""
-
-    notice: Notice
-    subscriber: Subscriber | None
-    state: str
-    why: str = ""
+BATCH = 100
+"""How many rows are claimed at a time at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """How many were sent, and why no more can be at present ("" when all that was due was dealt with)."""
+    """How many were sent, and why no more can be at present ("" when all that was due was dealt with).
+
+    `mend` is true when an operator has to do something before any can be.
+    """
 
     sent: int = 0
     fault: str = ""
+    mend: bool = False
 
 
-Told = Callable[[Handled], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A claimed row with what its message is made of, all read in the transaction that claimed it."""
-
-    row: Row
-    event: PublishedEvent
-    subscriber: Subscriber
-    book: Book
+Tell = Callable[[Handled], None]
+Message = tuple[Claimed, ...]
+"""The rows that go as one message: one, or late reminders together."""
 
 
 async def deliver(
@@ -79,197 +52,238 @@ async def deliver(
     clock: Clock,
     owner: str,
     *,
-    told: Told = lambda handled: None,
+    told: Tell = lambda handled: None,
     stop: asyncio.Event | None = None,
 ) -> Delivered:
     """Send what is owed and due, most urgent first, until nothing is left or `stop` is set.
 
     A connection that cannot be had ends the pass without charging anybody an attempt; the rows stay owed. So does a
-    server that takes a message and does not answer: at most one is put in doubt by it.
+    server that takes a message and does not answer. Until a first message has gone through, no second one is tried, so
+    that a relay that is ill meets one and not many.
     """
-    sent, fault = 0, ""
-    try:
-        while not (stop and stop.is_set()):
-            taken = await asyncio.to_thread(take, service, owner, clock.now())
-            if taken is None:
-                break
-            if isinstance(taken, Handled):
-                told(taken)
+    return await _Pass(service, transport, clock, owner, told, stop or asyncio.Event()).run()
+
+
+class _Pass:
+    """One pass: what is claimed ahead waits in `_ready`, each sender takes one message after the other from there."""
+
+    def __init__(
+        self, service: Service, transport: Transport, clock: Clock, owner: str, told: Tell, stop: asyncio.Event
+    ) -> None:
+        window = service.settings.in_flight
+        self._service = service
+        self._transport = transport
+        self._clock = clock
+        self._owner = owner
+        self._told = told
+        self._stop = stop
+        self._scribe = Scribe(service.store, clock, owner, lease(service))
+        self._window = asyncio.Semaphore(window)
+        self._width = min(window, transport.width)
+        self._batch = min(window, BATCH)
+        self._ready: asyncio.Queue[Ready | None] = asyncio.Queue(self._batch)
+        self._in_hand: dict[int, Claimed] = {}
+        self._settling: set[asyncio.Future[set[int]]] = set()
+        self._answered = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._error: BaseException | None = None
+        self._sent, self._fault, self._mend = 0, "", False
+
+    async def run(self) -> Delivered:
+        try:
+            await asyncio.gather(self._feed(), *(self._send_all(first=not each) for each in range(self._width)))
+        finally:
+            await asyncio.gather(*self._settling, return_exceptions=True)
+            await self._scribe.close()
+            await self._transport.close()
+        if self._error is not None:
+            raise self._error
+        return Delivered(self._sent, self._fault, self._mend)
+
+    @property
+    def _halted(self) -> bool:
+        return bool(self._stop.is_set() or self._fault or self._error)
+
+    async def _feed(self) -> None:
+        """Claim and compose ahead of the senders, until nothing is due."""
+        try:
+            while not self._halted:
+                taken = await self._scribe.do(lambda: take(self._service, self._owner, self._clock.now(), self._batch))
+                for handled in taken.dropped:
+                    self._told(handled)
+                self._in_hand |= {each.row.id: each for message in taken.claimed for each in message}
+                if taken.claimed:
+                    for claimed, ready in await asyncio.to_thread(self._prepare, taken.claimed):
+                        if isinstance(ready, Ready):
+                            await self._put(ready)
+                        else:
+                            self._settle(claimed, "failed", ready, "compose")
+                elif not taken.dropped and not await self._more(taken.next_at):
+                    break
+        except TROUBLE as error:
+            self._halt(str(error))
+        except Exception as error:
+            self._break(error)
+        for _ in range(self._width):
+            await self._ready.put(None)
+
+    def _prepare(self, claimed: tuple[Message, ...]) -> list[tuple[Message, Ready | str]]:
+        now = self._clock.now()
+        return [(each, prepare(self._service, each, now)) for each in claimed]
+
+    async def _put(self, ready: Ready) -> None:
+        """Hand on to the senders. While they are slow the claims on what waits are kept up."""
+        while True:
+            try:
+                async with asyncio.timeout(lease(self._service).total_seconds() / 2):
+                    await self._ready.put(ready)
+                    return
+            except TimeoutError:
+                await self._scribe.do(self._renew)
+
+    def _renew(self) -> None:
+        with self._service.store.writing() as tx:
+            sending.renew(tx, self._owner, wall_now=SystemClock().now(), lease=lease(self._service))
+
+    async def _more(self, next_at: datetime | None) -> bool:
+        """Whether to look again, though nothing could be claimed: in time, or when one in hand has come to rest."""
+        if next_at is None and not self._in_hand:
+            return False
+        wait = max(0.0, (next_at - SystemClock().now()).total_seconds()) if next_at else None
+        self._moved.clear()
+        events = [asyncio.create_task(each.wait()) for each in (self._moved, self._stop)]
+        await asyncio.wait(events, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        for each in events:
+            each.cancel()
+        return True
+
+    async def _send_all(self, *, first: bool) -> None:
+        if not first:
+            await self._answered.wait()
+        while (ready := await self._ready.get()) is not None:
+            if not self._halted:
+                await self._window.acquire()
+            if self._halted:
+                self._release(ready.claimed)
                 continue
             try:
-                handled = await _send(service, transport, clock, owner, taken)
-            except TransportFault as error:
-                fault = str(error)
-                if error.handled is not None:
-                    told(error.handled)
-                break
-            sent += handled.state == "sent"
-            told(handled)
-    finally:
-        await transport.close()
-    return Delivered(sent, fault)
+                await self._send(ready)
+            except Exception as error:  # what was begun is in doubt, and recovered when its lease runs out
+                self._break(error)
+            self._answered.set()
+        self._answered.set()
 
+    async def _send(self, ready: Ready) -> None:
+        """Send one message, holding a place in the window until it is recorded what became of it."""
+        until: datetime | None = None
 
-class TransportFault(Exception):
-    """No message can be sent at present. `handled` is the one it was noticed with, None when nobody was charged."""
+        async def started() -> bool:
+            nonlocal until
+            until = await self._scribe.begin(ready.messages)
+            return until is not None
 
-    def __init__(self, words: str, handled: Handled | None = None) -> None:
-        super().__init__(words)
-        self.handled = handled
+        def still() -> bool:
+            return until is not None and SystemClock().now() < until
 
-
-def take(service: Service, owner: str, now: datetime) -> Claimed | Handled | None:
-    """Claim the next row and ask again whether it is still wanted, on the facts as they are in that transaction."""
-    with service.store.writing() as tx:
-        row = outbox.claim(tx, owner, now=now, wall_now=SystemClock().now(), lease=lease(service))
-        if row is None:
-            return None
-        book = service.book(tx)
-        notice = row.notice
-        event = events.published_event(tx, notice.event)
-        if book is None or event is None:
-            outbox.drop(tx, row.id, Reason.NOT_FOLLOWING, now)
-            return Handled(notice, None, "dropped", Reason.NOT_FOLLOWING)
-        subscriber = people.subscriber(tx, notice.subscriber, book.configuration.audiences)
-        reason = plan.still_wanted(
-            notice,
-            event,
-            subscriber,
-            book.configuration.rules,
-            book.configuration.kinds,
-            outbox.told_one(tx, notice),
-            now,
-        )
-        if reason is not None or subscriber is None:
-            reason = reason or Reason.NOT_FOLLOWING
-            outbox.drop(tx, row.id, reason, now)
-            return Handled(notice, subscriber, "dropped", reason)
-    return Claimed(row, event, subscriber, book)
-
-
-async def _send(service: Service, transport: Transport, clock: Clock, owner: str, claimed: Claimed) -> Handled:
-    row, subscriber = claimed.row, claimed.subscriber
-
-    def settle(state: Outcome, why: str, *, phase: str = "", code: int = 0, next_at: datetime | None = None) -> Handled:
-        def write() -> None:
-            with service.store.writing() as tx:
-                at = clock.now()
-                outbox.settle(tx, row.id, owner, state, reply=why, phase=phase, code=code, now=at, next_at=next_at)
-
-        _persistently(write)
-        waits = state == "again" or next_at is not None
-        return Handled(row.notice, subscriber, "owed" if waits else state, why)
-
-    def give_back(error: DeliveryError) -> TransportFault:
-        # What no row can be at fault for holds none back: the most urgent goes first once the relay is there again.
-        next_at = None if error.phase == "connect" else SystemClock().now() + back_off(row.tries)
-
-        def write() -> None:
-            with service.store.writing() as tx:
-                outbox.release_claim(tx, row.id, owner, next_at, reply=str(error))
-
-        _persistently(write)
-        return TransportFault(str(error))
-
-    try:
-        message_id = row.message_id or message_id_of(service.settings, row.notice)
-        data = row.body
-        if data is None:
-            data = await asyncio.to_thread(compose_row, service, claimed, message_id, clock.now())
-    except Exception as error:  # whatever a template or a fact does, it is this row's failure and no other's
-        return await asyncio.to_thread(settle, "failed", f"cannot be composed: {error}", phase="compose")
-
-    message = data
-
-    def fence() -> bool:
-        with service.store.writing() as tx:
-            return outbox.begin(
-                tx,
-                row.id,
-                owner,
-                message_id=message_id,
-                body=message,
-                composed_at=clock.now(),
-                wall_now=SystemClock().now(),
-                lease=lease(service),
-            )
-
-    try:
-        accepted = await transport.send(
-            message,
-            Envelope(service.sender().mail_from, subscriber.address),
-            lambda: asyncio.to_thread(fence),
-            lambda: True,
-        )
-    except NotStarted:
-        return Handled(row.notice, subscriber, "stopped", "the person left just now, or another worker has it")
-    except TROUBLE as error:  # at the fence: nothing of the message was handed over
-        raise await asyncio.to_thread(give_back, DeliveryError("connect", 0, str(error), Verdict.PAUSE)) from error
-    except DeliveryError as error:
-        if error.verdict in (Verdict.PAUSE, Verdict.FAULT):
-            raise await asyncio.to_thread(give_back, error) from error
-        handled = await asyncio.to_thread(_settle_refused, settle, service, row, error)
-        if error.verdict is Verdict.DOUBT:
-            # A relay that takes messages and never answers would put one after the other in doubt.
-            raise TransportFault(str(error), handled) from error
-        return handled
-    return await asyncio.to_thread(settle, "sent", accepted.reply, phase="dot", code=250)
-
-
-def _persistently(write: Callable[[], None]) -> None:
-    """Write down what became of a message, whatever is the matter with the database at first: it is known only here."""
-    for left in reversed(range(SETTLING)):
         try:
-            write()
+            accepted = await self._transport.send(ready.data, ready.envelope, started, still)
+        except NotStarted as error:
+            if until is not None:  # so slow that another worker may have it by now
+                self._settle(ready.claimed, "again", str(error), "dot", begun=True)
+            else:
+                self._window.release()
+                self._stopped(ready.claimed)
+        except TROUBLE as error:  # at the fence: nothing of the message was handed over
+            self._halt(str(error))
+            self._window.release()
+            self._release(ready.claimed)
+        except DeliveryError as error:
+            self._refused(ready.claimed, error, begun=until is not None)
+        else:
+            self._settle(ready.claimed, "sent", accepted.reply, "dot", 250, begun=True)
+
+    def _stopped(self, claimed: Message) -> None:
+        """The fence did not let it through: its rows are dropped, or another's, or to be given back."""
+        for each in claimed:
+            why = "the person left just now, or another worker has it"
+            self._told(Handled(each.row.notice, each.subscriber, "stopped", why))
+        self._release(claimed)
+
+    def _refused(self, claimed: Message, error: DeliveryError, *, begun: bool) -> None:
+        """What an error means for the rows and for the pass."""
+        row, verdict = claimed[0].row, error.verdict
+        if verdict in (Verdict.PAUSE, Verdict.FAULT, Verdict.DOUBT):
+            # A relay that takes messages and never answers would put one after the other in doubt.
+            self._halt(str(error), mend=verdict is Verdict.FAULT)
+        again_at = SystemClock().now() + back_off(row.tries)
+        if not begun and verdict in (Verdict.PAUSE, Verdict.FAULT):
+            # What no row can be at fault for holds none back: the most urgent goes first once the relay is back.
+            self._window.release()
+            self._release(claimed, None if error.phase == "connect" else again_at)
             return
-        except TROUBLE:
-            if not left:
-                raise
-            time.sleep(PAUSE)
+        left = not begun or row.attempts + 1 < self._service.settings.attempts
+        outcome: Outcome = "failed"
+        if verdict is Verdict.DOUBT:
+            outcome = "uncertain"
+            left = left and row.uncertain_policy == "resend"
+        elif verdict is Verdict.FINAL:
+            left = False
+        elif left:
+            outcome = "again"
+        next_at = again_at if left else None
+        self._settle(claimed, outcome, str(error), error.phase, error.code, next_at=next_at, begun=True, counts=begun)
 
+    def _release(self, claimed: Message, next_at: datetime | None = None) -> None:
+        """Give claims back that were never begun."""
+        self._settle(claimed, "released", self._fault, next_at=next_at)
 
-def _settle_refused(settle: Callable[..., Handled], service: Service, row: Row, error: DeliveryError) -> Handled:
-    """What an error means for the row: in doubt, over, or to be tried again until its attempts or its use run out."""
-    begun = error.phase in ("data", "dot")
-    tries_left = not begun or row.attempts + 1 < service.settings.attempts
-    next_at = SystemClock().now() + back_off(row.tries)
-    if error.verdict is Verdict.DOUBT:
-        again = tries_left and row.uncertain_policy == "resend"
-        return settle("uncertain", str(error), phase=error.phase, next_at=next_at if again else None)
-    if error.verdict is Verdict.RETRY and tries_left:
-        return settle("again", str(error), phase=error.phase, code=error.code, next_at=next_at)
-    return settle("failed", str(error), phase=error.phase, code=error.code)
+    def _settle(
+        self,
+        claimed: Message,
+        outcome: Outcome,
+        reply: str,
+        phase: str = "",
+        code: int = 0,
+        *,
+        next_at: datetime | None = None,
+        begun: bool = False,
+        counts: bool = True,
+    ) -> None:
+        """Have it written what became of a message. Until it is, one that was `begun` keeps its place in the window.
 
+        `counts`: an attempt of it was recorded.
+        """
+        number = claimed[0].row.attempts + 1 if begun and counts else 0
+        rows = {each.row.id: each for each in claimed}
+        written = self._scribe.settle([Ending(row, number, outcome, reply, phase, code, next_at) for row in rows])
 
-def compose_row(service: Service, claimed: Claimed, message_id: str, now: datetime) -> bytes:
-    """The message of a claimed row, as the bytes that go over the wire."""
-    notice, configuration = claimed.row.notice, claimed.book.configuration
-    dated = find(claimed.event, (notice.date_kind, notice.occurrence))
-    if dated is None:
-        raise ValueError(f"{notice.event} has no date {notice.date_kind} {notice.occurrence}")
-    meant_at = max(notice.due_at, dated.known_at, claimed.subscriber.joined_at)
-    letter = Letter(
-        notice=notice,
-        subscriber=claimed.subscriber,
-        event=claimed.event.event,
-        date=dated.date,
-        kind=configuration.kinds[notice.date_kind],
-        service=service.sender(),
-        unsubscribe_url=service.unsubscribe_url(claimed.subscriber.id),
-        calendars_url=service.calendars_url(claimed.subscriber.id),
-        event_url=service.event_url(notice.event),
-        message_id=message_id,
-        composed_at=now,
-        meant_at=meant_at if now - meant_at > LATE else None,
-        lists=lists(configuration.audiences, claimed.subscriber, claimed.event.event, notice.date_kind),
-        parent_ids=claimed.row.parents,
-    )
-    return compose.compose(claimed.book.templates, letter)
+        def at_rest(done: asyncio.Future[set[int]]) -> None:
+            self._settling.discard(done)
+            for row in rows:
+                self._in_hand.pop(row, None)
+            self._moved.set()
+            if begun:
+                self._window.release()
+            if (error := done.exception()) is not None:
+                self._break(error)
+            elif outcome != "released":
+                self._sent += outcome == "sent"
+                state = "owed" if outcome == "again" or next_at else outcome
+                for each in claimed:
+                    self._told(Handled(each.row.notice, each.subscriber, state, reply))
 
+        self._settling.add(written)
+        written.add_done_callback(at_rest)
 
-def lease(service: Service) -> timedelta:
-    """How long a claim lasts: well beyond the longest a message may take at the relay."""
-    return timedelta(seconds=3 * service.settings.message_deadline + 60)
+    def _halt(self, fault: str, *, mend: bool = False) -> None:
+        if not self._fault:
+            self._fault, self._mend = fault, mend
+        self._moved.set()
+
+    def _break(self, error: BaseException) -> None:
+        """What nobody expected ends the pass, but not before all have finished what they are at."""
+        self._error = self._error or error
+        self._moved.set()
 
 
 def back_off(tries: int) -> timedelta:
@@ -298,13 +312,13 @@ def transport_of(service: Service) -> Transport:
     )
 
 
-def recover(service: Service) -> int:
+def recover(service: Service, now: datetime) -> int:
     """Take back what workers of this machine that are gone had claimed, and what any worker held past its lease."""
     from reminders.jobs import workers
 
     wall = SystemClock().now()
     with service.store.writing() as tx:
-        gone = workers.dead(outbox.owners(tx), service.data)
-        taken = outbox.recover(tx, dead=gone, wall_now=wall, max_attempts=service.settings.attempts)
+        gone = workers.dead(sending.owners(tx), service.data)
+        taken = sending.recover(tx, dead=gone, now=now, wall_now=wall, max_attempts=service.settings.attempts)
     workers.bury(gone, service.data)
     return taken

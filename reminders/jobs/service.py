@@ -85,6 +85,11 @@ class Service:
         """What tells one secret key from another, and nothing of the key itself."""
         return hashlib.sha256(b"mark:" + self._key).hexdigest()[:16]
 
+    @property
+    def rate(self) -> int:
+        """How many messages a minute may go; 0 for as many as are taken. A folder takes all."""
+        return self.settings.rate if self.settings.smtp_host else 0
+
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""
         return sender(self.settings)
@@ -118,12 +123,14 @@ def sender(settings: Settings) -> Sender:
     )
 
 
-def message_id_of(settings: Settings, notice: Notice) -> str:
-    """The Message-ID of a notice (RFC 5322, 3.6.4): the same however often it is composed for its first attempt.
+def message_id_of(settings: Settings, notice: Notice, attempts: int = 0) -> str:
+    """The Message-ID of a notice (RFC 5322, 3.6.4): the same however often it is composed after so many attempts.
 
-    Owed again after it was dropped, it is still the same notice, and nothing of it was ever handed over.
+    Owed again after it was dropped, it is still the same notice, and nothing of it was ever handed over. What was
+    refused and is composed anew is another message.
     """
-    return f"<{notice.key[:40]}@{sender(settings).list_domain}>"
+    again = f".{attempts}" if attempts else ""
+    return f"<{notice.key[:40]}{again}@{sender(settings).list_domain}>"
 
 
 def event_url(settings: Settings, event: str) -> str:

@@ -105,7 +105,7 @@ def letters(event: Event, date: EventDate, kind: Kind, service: Service) -> Iter
                 expires_at=_THEN + timedelta(days=1),
                 before=before.fact if before else "",
             )
-            yield Letter(
+            letter = Letter(
                 notice=notice,
                 subscriber=Subscriber(1, "someone@example.org", "" if late else "Someone", _THEN),
                 event=event,
@@ -120,3 +120,6 @@ def letters(event: Event, date: EventDate, kind: Kind, service: Service) -> Iter
                 meant_at=_THEN if late else None,
                 lists=() if late else ("All doctors in training",),
             )
+            yield letter
+            if notice_kind is NoticeKind.REMINDER:
+                yield replace(letter, others=(letter,) * 3)

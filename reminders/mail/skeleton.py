@@ -71,7 +71,7 @@ class Composer:
 
     def skeleton(self, letter: Letter) -> Skeleton | None:
         """What is the same for all whose letters differ in the person only; None where there is no telling."""
-        if not self._kinds[letter.notice.kind]:
+        if letter.others or not self._kinds[letter.notice.kind]:  # a digest is put together for one person
             return None
         key = (
             *(letter.notice.kind, letter.notice.before, letter.event.id, letter.date.key, letter.event_url),

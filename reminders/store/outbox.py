@@ -1,32 +1,25 @@
-"""The outbox, as the jobs use it: owe, claim, begin, settle; and what people were told.
+"""The outbox, as the planner uses it: owe, and what people were told. `sending` is how a worker uses it.
 
-    owed -> claimed -> sending -> sent | failed | uncertain          held: waits for an operator
-      ^________|__________|  (again; a lease that ran out)           dropped: not sent, and why
-
-A claim is one worker's (`owner`) until its lease runs out, and a worker has one at a time. `begin` is the fence: it
-is committed before the first byte of the message, so that a claim without it is provably unsent, and one with it is
-in doubt until it is settled. Every change names the state it starts from; whoever lost the race changes nothing.
-
-Two axes of time: `now` is event time, `wall_now` (leases and waiting) the real one.
+owed -> claimed -> sending -> sent | failed | uncertain          held: waits for an operator
+  ^________|__________|  (again; a lease that ran out)           dropped: not sent, and why
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy import Row as StoredRow
 
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.store import state, tables
 from reminders.store.engine import take_turns
-from reminders.store.rows import Row, change, log, read_row
-from reminders.store.tables import IN_HAND, OWED, attempt, insert, outbox
+from reminders.store.rows import change, log
+from reminders.store.tables import attempt, insert, outbox
 
 OVER_LIMIT = "over-limit"
 IN_DOUBT = "in-doubt"
@@ -36,30 +29,6 @@ KEYS_AT_ONCE = 5_000
 """How many keys one query asks for: databases limit its parameters."""
 KNOWN_SENT = ("sent", "uncertain")
 """Outcomes after which a person may have read the message."""
-
-Outcome = Literal["sent", "again", "failed", "uncertain"]
-
-# What each message needs is built once: building it costs more than running it.
-_DUE = (
-    select(outbox)
-    .where(OWED, outbox.c.due_at <= bindparam("now"))
-    .where(or_(outbox.c.next_at.is_(None), outbox.c.next_at <= bindparam("wall_now")))
-    .order_by(outbox.c.expires_at, outbox.c.id)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
-_LOCKED = select(outbox).where(outbox.c.id == bindparam("row")).with_for_update()
-# Locked against leaving until the fence is committed: no message is begun after an unsubscribe was confirmed.
-_LEFT = (
-    select(tables.subscriber.c.left_at).where(tables.subscriber.c.id == bindparam("person")).with_for_update(read=True)
-)
-_BEGUN = attempt.insert()
-_LAST = select(func.max(attempt.c.id)).where(attempt.c.outbox == bindparam("row"), attempt.c.owner == bindparam("by"))
-_ENDED = (
-    attempt.update()
-    .where(attempt.c.id == _LAST.scalar_subquery())
-    .where(or_(attempt.c.outcome == "", attempt.c.phase == bindparam("lost")))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,158 +90,27 @@ def owe(
     return owed
 
 
-def claim(tx: Connection, owner: str, *, now: datetime, wall_now: datetime, lease: timedelta) -> Row | None:
-    """Take the most urgent row that is due and need not wait, for `owner` alone and until the lease runs out.
-
-    Urgent is what expires first. None when there is nothing to do. Rows that others are claiming are passed over.
-    """
-    found = tx.execute(_DUE, {"now": now, "wall_now": wall_now}).one_or_none()
-    if found is None:
-        return None
-    taken = {"state": "claimed", "owner": owner, "lease_until": wall_now + lease}
-    change(tx, found.id, taken)
-    row = read_row({**found._mapping, **taken})
-    return replace(row, parents=() if row.notice.kind is NoticeKind.REMINDER else _parents(tx, row.notice))
-
-
-def begin(
-    tx: Connection,
-    id: int,
-    owner: str,
-    *,
-    message_id: str,
-    body: bytes,
-    composed_at: datetime,
-    wall_now: datetime,
-    lease: timedelta,
-) -> bool:
-    """The fence: commit this, then send. True when the message may be started now.
-
-    Counts the attempt and starts a new lease. The first attempt freezes `message_id`, `body` and `composed_at` (event
-    time): later ones send the same bytes, as `Row.body` has them. False when the row is not this owner's any more,
-    or when the person has left meanwhile; the row is dropped then.
-    """
-    row = tx.execute(_LOCKED, {"row": id}).one()
-    if row.owner != owner or row.state != "claimed":
-        return False
-    if tx.execute(_LEFT, {"person": row.subscriber}).scalar_one() is not None:
-        drop(tx, id, Reason.UNSUBSCRIBED, composed_at, owner=owner)
-        return False
-    number = row.attempts + 1
-    sending = {"state": "sending", "attempts": number, "lease_until": wall_now + lease}
-    if row.body is None:
-        sending |= {"message_id": message_id, "composed_at": composed_at, "body": zlib.compress(body)}
-    change(tx, id, sending)
-    begun = {"outbox": id, "number": number, "owner": owner, "started_at": composed_at, "phase": "", "code": 0}
-    begun |= {"reply": "", "message_id": row.message_id or message_id, "outcome": ""}
-    tx.execute(_BEGUN, begun)
-    return True
-
-
-def settle(
-    tx: Connection,
-    id: int,
-    owner: str,
-    outcome: Outcome,
-    *,
-    reply: str,
-    phase: str,
-    code: int,
-    now: datetime,
-    next_at: datetime | None = None,
-) -> bool:
-    """Record what became of a row. True when it was still this owner's.
-
-    "again" owes it again at `next_at` (wall time). "uncertain" does so too when `next_at` is given, and the same bytes
-    may then arrive twice; without it the row rests, uncertain. "failed" and "again" may also end a claim that was
-    never begun, which charges no attempt. A message known to be sent is recorded as sent whoever has the row by now.
-    """
-    row = tx.execute(_LOCKED, {"row": id}).one()
-    own = row.owner == owner and row.state in ("claimed", "sending")
-    if not (own and row.state == "claimed"):
-        _end_attempt(tx, id, owner, outcome, reply=reply, phase=phase, code=code, now=now)
-    if not own and (outcome != "sent" or row.state == "sent"):
-        return False
-    if row.state == "claimed" and own and outcome in KNOWN_SENT:
-        raise ValueError(f"outbox row {id} was never begun, so it cannot be {outcome}")
-    after = "owed" if outcome == "again" or (outcome == "uncertain" and next_at) else outcome
-    settled: dict[str, Any] = {"state": after, "owner": "", "lease_until": None, "next_at": next_at, "reply": reply}
-    settled |= {"reason": IN_DOUBT if outcome == "uncertain" else ""}
-    settled |= {"tries": row.tries + 1} if after == "owed" else {"settled_at": now}
-    if after == "sent":
-        settled |= {"body": None}
-    change(tx, id, settled)
-    log(tx, [id], after, _words(outcome, phase, code, reply), now)
-    return own
-
-
-def release_claim(tx: Connection, id: int, owner: str, next_at: datetime | None, *, reply: str = "") -> bool:
-    """Give a claim back that was never begun, because nobody could be reached: no attempt is charged.
-
-    It is claimed again at `next_at` (wall time) at the earliest; None when the row was not at fault. `reply` says why.
-    False when it was lost meanwhile.
-    """
-    row = tx.execute(_LOCKED, {"row": id}).one()
-    if row.owner != owner or row.state != "claimed":
-        return False
-    freed = {"state": "owed", "owner": "", "lease_until": None, "next_at": next_at, "reply": reply}
-    change(tx, id, {**freed, "tries": row.tries + (next_at is not None)})
-    return True
-
-
-def drop(tx: Connection, id: int, reason: Reason, now: datetime, *, owner: str | None = None) -> bool:
-    """Record that a row is not to be sent, and why. False when it is being sent, or at its end.
-
-    With `owner`, only if that worker has the claim; without, whoever has: its `begin` will then fail.
-    """
-    row = tx.execute(_LOCKED, {"row": id}).one()
-    if row.state not in ("owed", "held", "claimed") or (owner is not None and row.owner != owner):
-        return False
-    gone = {"state": "dropped", "reason": reason.value, "owner": "", "lease_until": None, "next_at": None, "body": None}
-    change(tx, id, {**gone, "settled_at": now})
-    log(tx, [id], "dropped", reason.value, now)
-    return True
-
-
-def owners(tx: Connection) -> list[str]:
-    """The workers that hold claims, dead or alive."""
-    return sorted(tx.execute(select(outbox.c.owner).where(IN_HAND).distinct()).scalars())
-
-
-def recover(
-    tx: Connection, *, dead: Collection[str], wall_now: datetime, max_attempts: int, now: datetime | None = None
-) -> int:
-    """Take back the rows of workers known to be `dead`, and all whose lease ran out. Returns how many.
-
-    What was only claimed is owed again. What was being sent is in doubt: owed again with the same bytes while its
-    policy is "resend" and it has attempts left, otherwise `uncertain`. `now` dates it (`wall_now` when not given).
-    """
-    lost = or_(outbox.c.lease_until <= wall_now, outbox.c.owner.in_(sorted(dead)))
-    rows = tx.execute(select(outbox).where(IN_HAND, lost).with_for_update(skip_locked=True)).all()
-    at = now or wall_now
-    for row in rows:
-        freed: dict[str, Any] = {"state": "owed", "owner": "", "lease_until": None, "next_at": None}
-        if row.state == "sending":
-            _end_attempt(tx, row.id, row.owner, "uncertain", reply="", phase=LOST, code=0, now=at)
-            if row.uncertain_policy == "hold" or row.attempts >= max_attempts:
-                freed |= {"state": "uncertain", "settled_at": at}
-            freed |= {"reason": IN_DOUBT}
-            log(tx, [row.id], str(freed["state"]), IN_DOUBT, at)
-        change(tx, row.id, freed)
-    return len(rows)
-
-
 def told(tx: Connection, *, events: Collection[str] | None = None) -> list[Told]:
     """What the last mail about each date told each person, sent or in doubt; of these events, or of all."""
     where = [] if events is None else [outbox.c.event.in_(sorted(events))]
-    last = {(each.subscriber, each.event, each.date_kind, each.occurrence): each for each in _told(tx, *where)}
+    last = {(each.subscriber, each.event, each.date_kind, each.occurrence): each for _, each in _told(tx, *where)}
     return [each for _, each in sorted(last.items())]
 
 
-def told_one(tx: Connection, notice: Notice) -> Told | None:
-    """What the last mail about its date told the person this notice is for; copies of its own are not counted."""
-    mails = _told(tx, *_about(notice), outbox.c.key != notice.key)
-    return mails[-1] if mails else None
+def told_before(tx: Connection, notices: Collection[Notice]) -> dict[str, tuple[Told, ...]]:
+    """The mails about the date of each notice that its person got, oldest first and without its own; by its key."""
+    people, ids = {each.subscriber for each in notices}, {each.event for each in notices}
+    found: dict[tuple[object, ...], list[tuple[str, Told]]] = {}
+    for key, mail in _told(tx, outbox.c.event.in_(sorted(ids)), outbox.c.subscriber.in_(sorted(people))):
+        found.setdefault((mail.subscriber, mail.event, mail.date_kind, mail.occurrence), []).append((key, mail))
+    return {
+        each.key: tuple(
+            mail
+            for key, mail in found.get((each.subscriber, each.event, each.date_kind, each.occurrence), ())
+            if key != each.key
+        )
+        for each in notices
+    }
 
 
 def open_change_notices(tx: Connection, events: Collection[str]) -> set[tuple[int, str, str, str]]:
@@ -338,37 +176,9 @@ def _columns(key: str, notice: Notice, policies: Mapping[str, str]) -> dict[str,
     }
 
 
-def _told(tx: Connection, *where: ColumnElement[bool]) -> list[Told]:
-    """Every message that may have been read, in the order of sending."""
+def _told(tx: Connection, *where: ColumnElement[bool]) -> Iterator[tuple[str, Told]]:
+    """Every message that may have been read, with the key of its notice, in the order of sending."""
     columns = (outbox.c.subscriber, outbox.c.event, outbox.c.date_kind, outbox.c.occurrence, outbox.c.fact)
-    mails = select(*columns, attempt.c.message_id).join_from(attempt, outbox)
-    rows = tx.execute(mails.where(attempt.c.outcome.in_(KNOWN_SENT), *where).order_by(attempt.c.id))
-    return [Told(*row) for row in rows]
-
-
-def _parents(tx: Connection, notice: Notice) -> tuple[str, ...]:
-    """The Message-IDs of what the person already has about the date, oldest first."""
-    own = outbox.c.key != notice.key
-    return tuple(dict.fromkeys(each.message_id for each in _told(tx, *_about(notice), own)))
-
-
-def _about(notice: Notice) -> tuple[ColumnElement[bool], ...]:
-    return (
-        outbox.c.event == notice.event,
-        outbox.c.subscriber == notice.subscriber,
-        outbox.c.date_kind == notice.date_kind,
-        outbox.c.occurrence == notice.occurrence,
-    )
-
-
-def _end_attempt(
-    tx: Connection, id: int, owner: str, outcome: Outcome, *, reply: str, phase: str, code: int, now: datetime
-) -> None:
-    """Write how the owner's last attempt at a row ended. Only one that `recover` gave up is written again."""
-    ended = {"ended_at": now, "phase": phase, "code": code, "reply": reply, "outcome": outcome}
-    tx.execute(_ENDED, {"row": id, "by": owner, "lost": LOST, **ended})
-
-
-def _words(outcome: Outcome, phase: str, code: int, reply: str) -> str:
-    words = " ".join(part for part in (outcome, phase, str(code or ""), reply) if part)
-    return words[:500]
+    mails = select(outbox.c.key, *columns, attempt.c.message_id).join_from(attempt, outbox)
+    for key, *told in tx.execute(mails.where(attempt.c.outcome.in_(KNOWN_SENT), *where).order_by(attempt.c.id)):
+        yield key, Told(*told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, select, update
@@ -37,23 +37,24 @@ def sync(tx: Connection, audiences: Iterable[Audience], token_for: Callable[[int
     _save_memberships(tx, {(ids[key], audience) for key, audience in invited}, now)
 
 
-def subscribers(tx: Connection, audiences: Iterable[Audience]) -> dict[int, Subscriber]:
-    """Everybody who was ever invited, by id, with what the audiences let them follow (nothing when in none)."""
+def subscribers(
+    tx: Connection, audiences: Iterable[Audience], *, ids: Collection[int] | None = None
+) -> dict[int, Subscriber]:
+    """Everybody who was ever invited, or of them only these, with what the audiences let them follow; by id.
+
+    Who is in no audience follows nothing.
+    """
     known = list(audiences)
     belonging: dict[int, dict[str, datetime]] = {}
-    for id, audience, at in tx.execute(select(membership.c.subscriber, membership.c.audience, membership.c.joined_at)):
+    members = select(membership.c.subscriber, membership.c.audience, membership.c.joined_at)
+    persons = select(tables.subscriber).order_by(tables.subscriber.c.id)
+    if ids is not None:
+        members = members.where(membership.c.subscriber.in_(sorted(ids)))
+        persons = persons.where(tables.subscriber.c.id.in_(sorted(ids)))
+    for id, audience, at in tx.execute(members):
         belonging.setdefault(id, {})[audience] = at
-    rows = tx.execute(select(tables.subscriber).order_by(tables.subscriber.c.id))
+    rows = tx.execute(persons)
     return {row.id: _subscriber(row, known, belonging.get(row.id, {})) for row in rows}
-
-
-def subscriber(tx: Connection, id: int, audiences: Iterable[Audience]) -> Subscriber | None:
-    """One person, with what the audiences let them follow."""
-    row = tx.execute(select(tables.subscriber).where(tables.subscriber.c.id == id)).one_or_none()
-    if row is None:
-        return None
-    belonging = select(membership.c.audience, membership.c.joined_at).where(membership.c.subscriber == id)
-    return _subscriber(row, list(audiences), {audience: at for audience, at in tx.execute(belonging)})
 
 
 def invited(tx: Connection) -> set[str]:
@@ -82,7 +83,7 @@ def leave(tx: Connection, id: int, how: str, now: datetime) -> bool:
     """Unsubscribe a person for ever. `how` says by what ("one-click", "page", "operator").
 
     True when this did it, False when they had left before or are not known. Once committed no message to them is
-    begun any more: one whose `outbox.begin` came first is waited for.
+    begun any more: one whose `sending.begin` came first is waited for.
     """
     person = tables.subscriber
     done = tx.execute(
@@ -103,6 +104,7 @@ def _save_people(tx: Connection, spelt: dict[str, str], named: dict[str, str], n
     known = {row.address_key: row for row in tx.execute(columns)}
     new = [
         {"address": address, "address_key": key, "name": named.get(key, ""), "joined_at": now, "left_how": ""}
+        | {"domain": key.rpartition("@")[2]}
         for key, address in spelt.items()
         if key not in known
     ]

@@ -22,10 +22,10 @@ class Row:
     """One notice in the outbox.
 
     `state` is one of `tables.STATES`, `reason` why it is there ("" when that needs no saying). `attempts` counts how
-    often the message was begun at a server, `tries` how often it was put back. `next_at` and `lease_until` are wall
-    time, the rest event time. `message_id`, `composed_at` and `body` (the very bytes) are set from the first attempt
-    on, `body` until the row is sent or dropped; listings leave it None. `reply` is what the server said last.
-    `parents` are the Message-IDs that a change notice answers, oldest first (set by `outbox.claim`).
+    often the message was begun at a server, `tries` how often it was put back, `deaths` how often a worker ended with
+    it in hand before that. `next_at` and `lease_until` are wall time, the rest event time. `message_id`, `composed_at`
+    and `body` (the very bytes) are those of the last attempt, `body` until the row is sent or dropped; listings leave
+    it None. `reply` is what the server said last. Rows of one `bundle` go as one message.
     """
 
     id: int
@@ -45,7 +45,8 @@ class Row:
     owed_at: datetime
     settled_at: datetime | None
     batch: int
-    parents: tuple[str, ...] = ()
+    deaths: int = 0
+    bundle: int | None = None
 
 
 def read_row(stored: Mapping[Any, Any]) -> Row:
@@ -84,6 +85,8 @@ def read_row(stored: Mapping[Any, Any]) -> Row:
         owed_at=stored["owed_at"],
         settled_at=stored["settled_at"],
         batch=stored["batch"],
+        deaths=stored["deaths"],
+        bundle=stored["bundle"],
     )
 
 

@@ -11,76 +11,81 @@ from collections.abc import Callable
 from typing import Any
 
 from reminders import cli
-from reminders.jobs import deliver
-from reminders.store import outbox
+from reminders.jobs import taking
+from reminders.store import sending
+from reminders.store.sending import Ending, Message
 
 TOGETHER = 5
 
 
 def unfenced() -> None:
     """nothing is recorded before the message goes out, all of it only afterwards"""
-    begin, settle = outbox.begin, outbox.settle
-    begun: dict[int, dict[str, Any]] = {}
+    begin, settle = sending.begin, sending.settle
+    begun: dict[int, tuple[Message, dict[str, Any]]] = {}
 
-    def begin_later(tx: Any, id: int, owner: str, **facts: Any) -> bool:
-        begun[id] = facts
-        return True
+    def begin_later(tx: Any, messages: Any, owner: str, **facts: Any) -> set[int]:
+        begun.update({each.row: (each, facts) for each in messages})
+        return {each.row for each in messages}
 
-    def settle_all(tx: Any, id: int, owner: str, outcome: Any, **facts: Any) -> bool:
-        if id in begun:
-            begin(tx, id, owner, **begun.pop(id))
-        return settle(tx, id, owner, outcome, **facts)
+    def settle_all(tx: Any, endings: Any, owner: str, **facts: Any) -> set[int]:
+        for each in endings:
+            if each.row in begun:
+                message, then = begun.pop(each.row)
+                begin(tx, [message], owner, **then)
+        return settle(tx, endings, owner, **facts)
 
-    outbox.begin, outbox.settle = begin_later, settle_all
+    sending.begin, sending.settle = begin_later, settle_all
 
 
 def renamed() -> None:
     """unfenced, and each time a message is composed it gets another Message-ID"""
     unfenced()
-    vars(deliver)["message_id_of"] = lambda settings, notice: f"<{secrets.token_hex(20)}@example.org>"
+    vars(taking)["message_id_of"] = lambda settings, notice, attempts=0: f"<{secrets.token_hex(20)}@example.org>"
 
 
 def settled_first() -> None:
     """a message is recorded as sent before it goes out"""
-    begin, settle = outbox.begin, outbox.settle
+    begin, settle = sending.begin, sending.settle
 
-    def begin_and_end(tx: Any, id: int, owner: str, **facts: Any) -> bool:
-        done = begin(tx, id, owner, **facts)
-        settle(tx, id, owner, "sent", reply="surely", phase="dot", code=250, now=facts["composed_at"])
+    def begin_and_end(tx: Any, messages: Any, owner: str, **facts: Any) -> set[int]:
+        done = begin(tx, messages, owner, **facts)
+        settle(tx, [Ending(row, 1, "sent", "surely", "dot", 250) for row in done], owner, now=facts["now"])
         return done
 
-    outbox.begin, outbox.settle = begin_and_end, lambda *given, **facts: True
+    sending.begin = begin_and_end
+    sending.settle = lambda tx, endings, owner, **facts: {each.row for each in endings}
 
 
 def together() -> None:
     """messages are recorded as sent five at a time"""
-    claim, settle = outbox.claim, outbox.settle
-    waiting: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    claim, settle = sending.claim, sending.settle
+    waiting: list[tuple[Any, str, dict[str, Any]]] = []
 
     def flush(tx: Any) -> None:
-        for given, facts in waiting:
-            settle(tx, *given, **facts)
+        for endings, owner, facts in waiting:
+            settle(tx, endings, owner, **facts)
         waiting.clear()
 
-    def settle_later(tx: Any, *given: Any, **facts: Any) -> bool:
-        waiting.append((given, facts))
+    def settle_later(tx: Any, endings: Any, owner: str, **facts: Any) -> set[int]:
+        if endings:
+            waiting.append((endings, owner, facts))
         if len(waiting) == TOGETHER:
             flush(tx)
-        return True
+        return {each.row for each in endings}
 
     def claim_or_flush(tx: Any, owner: str, **facts: Any) -> Any:
-        row = claim(tx, owner, **facts)
-        if row is None:
+        rows = claim(tx, owner, **facts)
+        if not rows:
             flush(tx)
-        return row
+        return rows
 
-    outbox.claim, outbox.settle = claim_or_flush, settle_later
+    sending.claim, sending.settle = claim_or_flush, settle_later
 
 
 def unrecovered() -> None:
     """what a dead worker had in hand is left alone until its lease runs out"""
-    recover = outbox.recover
-    outbox.recover = lambda tx, *, dead, **facts: recover(tx, dead=[], **facts)
+    recover = sending.recover
+    sending.recover = lambda tx, *, dead, **facts: recover(tx, dead=[], **facts)
 
 
 FORMS: dict[str, Callable[[], None]] = {

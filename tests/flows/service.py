@@ -173,6 +173,7 @@ class Place:
             "smtp_host": "127.0.0.1",
             "smtp_port": smtp_port,
             "smtp_security": "none",
+            "rate": 0,
             "host": "127.0.0.1",
             "port": 0,
             "settle": 0,

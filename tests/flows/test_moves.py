@@ -122,7 +122,8 @@ def test_a_move_while_the_mail_is_under_way_is_put_right_later(walk: Walk) -> No
     """Somebody else's worker has the mail in hand while the files move; its acceptance is known only afterwards."""
     from datetime import timedelta
 
-    from reminders.store import outbox
+    from reminders.store import sending
+    from reminders.store.sending import Ending, Message
     from tests.builders import utc
 
     walk.refresh(TOLD)
@@ -130,14 +131,13 @@ def test_a_move_while_the_mail_is_under_way_is_put_right_later(walk: Walk) -> No
     wall = utc("2026-01-01T00:00")
     hour = timedelta(hours=1)
     with walk.store.writing() as tx:
-        row = outbox.claim(tx, "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
-        assert row is not None
-        now = {"composed_at": utc(TOLD), "wall_now": wall, "lease": hour}
-        assert outbox.begin(tx, row.id, "elsewhere:1:1", message_id="<1@example.org>", body=b"mail", **now)  # type: ignore[arg-type]  # test sugar
+        ((row,),) = sending.claim(tx, "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
+        message = Message(row.id, "<1@example.org>", sending.pack(b"mail"), utc(TOLD))
+        assert sending.begin(tx, [message], "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
     walk.course("2019-03-05")
     assert walk.refresh("2019-01-29T09:10").owed == 0
     with walk.store.writing() as tx:
-        outbox.settle(tx, row.id, "elsewhere:1:1", "sent", reply="ok", phase="dot", code=250, now=utc(TOLD))
+        sending.settle(tx, [Ending(row.id, 1, "sent", "ok", "dot", 250)], "elsewhere:1:1", now=utc(TOLD))
     told = walk.at("2019-01-29T09:20")
     assert [(kind, when) for _, kind, when in told] == [("moved", "2019-03-05")]
 

@@ -187,7 +187,9 @@ def test_a_slow_message_is_finished_when_the_daemon_is_told_to_stop(place: Place
         place.event("talk", "closes", time_from_now(**JUST_DUE))
         with place.running() as daemon:
             arrived(sink, 1)
-            assert [each.row.state for each in place.records()] == ["sending", "owed", "owed"]
+            first, *others = [each.row.state for each in place.records()]
+            assert first == "sending"
+            assert set(others) <= {"owed", "claimed"}
             assert daemon.stop() == 0
         arrived(sink, 1)
         assert [each.row.state for each in place.records()] == ["sent", "owed", "owed"]

@@ -15,10 +15,11 @@ from typing import Self
 from reminders.clock import FixedClock
 from reminders.files import read_settings
 from reminders.jobs import workers
-from reminders.jobs.deliver import Delivered, Handled, deliver
+from reminders.jobs.deliver import Delivered, deliver
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, remind
 from reminders.jobs.service import Service, database_url, make_key, read_key
+from reminders.jobs.taking import Handled
 from reminders.mail.folder import FolderTransport
 from reminders.planning.notices import NoticeKind
 from reminders.store import engine, ledger, people

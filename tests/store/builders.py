@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 
 from reminders.planning.notices import Notice, NoticeKind
 from reminders.planning.subscribers import Audience, Member, Selection
-from reminders.store import ledger, outbox, people
+from reminders.store import ledger, outbox, people, sending
 from reminders.store.engine import Store
-from reminders.store.outbox import Outcome, Owed
+from reminders.store.outbox import Owed
 from reminders.store.rows import Row
+from reminders.store.sending import Ending, Message, Outcome
 from tests.builders import EPOCH
 
 NOW = EPOCH + timedelta(days=1)
@@ -66,7 +67,14 @@ def owe(store: Store, *notices: Notice, now: datetime = NOW, limit: int = 10_000
 
 def claim(store: Store, owner: str = "w1", *, now: datetime = NOW, wall: datetime = WALL) -> Row | None:
     with store.writing() as tx:
-        return outbox.claim(tx, owner, now=now, wall_now=wall, lease=LEASE)
+        messages = sending.claim(tx, owner, now=now, wall_now=wall, lease=LEASE)
+    return messages[0][0] if messages else None
+
+
+def claim_many(store: Store, owner: str, most: int, *, per_domain: int = 0) -> list[Row]:
+    with store.writing() as tx:
+        messages = sending.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_domain=per_domain)
+    return [row for (row,) in messages]
 
 
 def begin(
@@ -78,26 +86,26 @@ def begin(
 
 
 def begin_in(tx: Connection, row: Row, owner: str = "w1", *, body: bytes = b"the mail", wall: datetime = WALL) -> bool:
-    return outbox.begin(
-        tx,
-        row.id,
-        owner,
-        message_id=f"<{row.notice.key[:20]}@example.org>",
-        body=body,
-        composed_at=NOW,
-        wall_now=wall,
-        lease=LEASE,
-    )
+    message = Message(row.id, f"<{row.notice.key[:20]}@example.org>", sending.pack(body), NOW)
+    return sending.begin(tx, [message], owner, now=NOW, wall_now=wall, lease=LEASE) == {row.id}
 
 
 def settle(
     store: Store, row: Row | None, outcome: Outcome, owner: str = "w1", *, next_at: datetime | None = None
 ) -> bool:
     assert row is not None
-    replies = {"sent": ("dot", 250, "2.0.0 Ok"), "again": ("rcpt", 450, "4.2.0 greylisted")}
+    replies = {
+        "sent": ("dot", 250, "2.0.0 Ok"),
+        "again": ("rcpt", 450, "4.2.0 greylisted"),
+        "released": ("", 0, "connection refused"),
+    }
     phase, code, reply = replies.get(outcome, ("dot", 0, "connection lost"))
+    number = look(store, row.id).attempts if outcome != "released" else 0
+    number = 0 if number == row.attempts else row.attempts + 1  # refused before it was begun, or after
     with store.writing() as tx:
-        return outbox.settle(tx, row.id, owner, outcome, reply=reply, phase=phase, code=code, now=NOW, next_at=next_at)
+        return sending.settle(tx, [Ending(row.id, number, outcome, reply, phase, code, next_at)], owner, now=NOW) == {
+            row.id
+        }
 
 
 def send(store: Store, notice: Notice, outcome: Outcome = "sent") -> int:
@@ -113,7 +121,7 @@ def send(store: Store, notice: Notice, outcome: Outcome = "sent") -> int:
 
 def recover(store: Store, *dead: str, wall: datetime = WALL, max_attempts: int = 3) -> int:
     with store.writing() as tx:
-        return outbox.recover(tx, dead=dead, wall_now=wall, max_attempts=max_attempts, now=NOW)
+        return sending.recover(tx, dead=dead, now=NOW, wall_now=wall, max_attempts=max_attempts)
 
 
 def look(store: Store, id: int) -> Row:

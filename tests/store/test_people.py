@@ -44,8 +44,8 @@ def test_a_person_follows_what_their_audiences_follow(store: Store) -> None:
     )
     assert found["ben@example.org"].follows == (Selection(),)
     with store.reading() as tx:
-        assert people.subscriber(tx, 1, [everybody, some]) == found["amina@example.org"]
-        assert people.subscriber(tx, 99, [everybody]) is None
+        assert people.subscribers(tx, [everybody, some], ids=[1]) == {1: found["amina@example.org"]}
+        assert people.subscribers(tx, [everybody], ids=[99]) == {}
 
 
 def test_syncing_the_same_files_again_changes_nothing(store: Store) -> None:

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from reminders.planning.notices import Reason, Told
-from reminders.store import events, ledger, outbox, people
+from reminders.planning.notices import Notice, Reason, Told
+from reminders.store import events, ledger, outbox, people, sending
 from reminders.store.engine import Store
 from reminders.store.rows import Row
+from reminders.store.sending import Ending, Message
 from tests.builders import date, event
 from tests.store.builders import (
     LEASE,
@@ -20,6 +21,7 @@ from tests.store.builders import (
     audience,
     begin,
     claim,
+    claim_many,
     invite,
     look,
     moved,
@@ -32,7 +34,7 @@ from tests.store.builders import (
     token_for,
 )
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def _leave(store: Store, person: int) -> bool:
@@ -49,8 +51,77 @@ def test_what_expires_first_is_claimed_first(store: Store) -> None:
     invite(store)
     late, soon = reminder(rule="late", expires_at=NOW + 9 * MINUTE), reminder(rule="soon", expires_at=NOW + MINUTE)
     owe(store, late, reminder(rule="later", expires_at=NOW + 90 * MINUTE), soon)
-    order = [claim(store, f"w{number}") for number in range(4)]
-    assert [row and row.notice.rule for row in order] == ["soon", "late", "later", None]
+    order = []
+    while row := claim(store):
+        order.append(row.notice.rule)
+        assert begin(store, row)
+        assert settle(store, row, "sent")
+    assert order == ["soon", "late", "later"]
+
+
+def test_one_person_has_one_mail_in_hand_at_a_time(store: Store) -> None:
+    """What the first told is known when the second is asked whether it is still wanted."""
+    invite(store, 2)
+    owe(store, *(reminder(person, rule=rule) for person in (1, 2) for rule in ("first", "second")))
+    rows = claim_many(store, "w1", 10)
+    assert [(row.notice.subscriber, row.notice.rule) for row in rows] == [(1, "first"), (2, "first")]
+    assert claim(store, "w2") is None
+    assert begin(store, rows[1])
+    assert claim(store, "w2") is None
+    assert settle(store, rows[1], "sent")
+    following = claim(store, "w2")
+    assert following is not None
+    assert (following.notice.subscriber, following.notice.rule) == (2, "second")
+
+
+def test_a_mail_domain_has_no_more_in_hand_than_it_may(store: Store) -> None:
+    everybody = audience("1@a.org", "2@A.org", "3@a.org", "4@b.org", "5@b.org")
+    with store.writing() as tx:
+        people.sync(tx, [everybody], token_for, NOW)
+    owe(store, *(reminder(person) for person in range(1, 6)))
+
+    def claimed(owner: str, per_domain: int) -> list[int]:
+        return [row.notice.subscriber for row in claim_many(store, owner, 10, per_domain=per_domain)]
+
+    assert claimed("w1", 1) == [1, 4]
+    assert claimed("w2", 1) == []
+    assert claimed("w2", 2) == [2, 5]
+    assert claimed("w3", 0) == [3]
+
+
+def test_a_row_that_workers_died_of_is_claimed_alone_and_given_up_in_the_end(store: Store) -> None:
+    """What kills its worker before it is begun costs the others nothing."""
+    people = invite(store, 5)
+    owe(store, *(reminder(person) for person in people))
+    poison = 3
+    for death in range(1, 4):
+        while rows := claim_many(store, "w1", 10):
+            if any(row.id == poison for row in rows):
+                assert death == 1 or len(rows) == 1
+                recover(store, "w1")
+                break
+            for row in rows:
+                assert begin(store, row)
+                assert settle(store, row, "sent")
+    kept = look(store, poison)
+    assert (kept.state, kept.attempts, kept.deaths) == ("failed", 0, 3)
+    assert "3 times" in kept.reply
+    while left := claim(store):
+        assert begin(store, left)
+        assert settle(store, left, "sent")
+    assert {look(store, id).state for id in (1, 2, 4, 5)} == {"sent"}
+
+
+def test_a_renewed_claim_is_kept_and_what_was_begun_is_not_renewed(store: Store) -> None:
+    invite(store, 2)
+    owe(store, reminder(1), reminder(2))
+    waiting, begun = claim_many(store, "w1", 2)
+    assert begin(store, begun)
+    later = WALL + LEASE - MINUTE
+    with store.writing() as tx:
+        sending.renew(tx, "w1", wall_now=later, lease=LEASE)
+    assert recover(store, wall=WALL + LEASE) == 1
+    assert (look(store, waiting.id).state, look(store, begun.id).reason) == ("claimed", "in-doubt")
 
 
 def test_only_what_is_due_in_event_time_is_claimed(store: Store) -> None:
@@ -87,7 +158,7 @@ def test_a_mail_goes_from_owed_to_sent_and_every_step_is_kept(store: Store) -> N
     assert claim(store) is None
 
 
-def test_message_id_and_bytes_are_frozen_at_the_first_attempt(store: Store) -> None:
+def test_message_id_and_bytes_are_those_of_the_last_attempt(store: Store) -> None:
     invite(store)
     owe(store, reminder())
     row = claim(store)
@@ -99,16 +170,14 @@ def test_message_id_and_bytes_are_frozen_at_the_first_attempt(store: Store) -> N
     assert second is not None
     assert (second.body, second.attempts) == (b"first\r\n" * 1_000, 1)
     with store.writing() as tx:
-        assert outbox.begin(
-            tx, second.id, "w1", message_id="<other@example.org>", body=b"other", composed_at=NOW + MINUTE,
-            wall_now=WALL, lease=LEASE,
-        )  # fmt: skip
+        other = Message(second.id, "<other@example.org>", sending.pack(b"other"), NOW + MINUTE)
+        assert sending.begin(tx, [other], "w1", now=NOW, wall_now=WALL, lease=LEASE) == {second.id}
     kept = look(store, second.id)
-    assert (kept.body, kept.message_id, kept.composed_at) == (second.body, second.message_id, NOW)
+    assert (kept.body, kept.message_id, kept.composed_at) == (b"other", "<other@example.org>", NOW + MINUTE)
     with store.reading() as tx:
         record = ledger.show(tx, second.id)
     assert record is not None
-    assert [each.message_id for each in record.attempts] == [second.message_id] * 2
+    assert [each.message_id for each in record.attempts] == [second.message_id, "<other@example.org>"]
 
 
 def test_the_fence_stands_only_for_whoever_has_the_claim(store: Store) -> None:
@@ -135,9 +204,9 @@ def test_a_claim_is_given_back_without_an_attempt_when_nobody_answers(store: Sto
     invite(store)
     (id,) = owe(store, reminder()).new
     assert claim(store) is not None
-    with store.writing() as tx:
-        assert not outbox.release_claim(tx, id, "w2", WALL)
-        assert outbox.release_claim(tx, id, "w1", WALL + MINUTE, reply="connection refused")
+    row = look(store, id)
+    assert not settle(store, row, "released", "w2", next_at=WALL)
+    assert settle(store, row, "released", "w1", next_at=WALL + MINUTE)
     row = look(store, id)
     assert (row.state, row.attempts, row.owner, row.reply) == ("owed", 0, "", "connection refused")
     assert claim(store) is None
@@ -196,10 +265,10 @@ def test_claims_of_a_dead_worker_are_taken_back_at_once_and_no_others(store: Sto
     for owner in ("host:1:aa", "host:1:ab", "host:2:aa"):
         claim(store, owner)
     with store.reading() as tx:
-        assert outbox.owners(tx) == ["host:1:aa", "host:1:ab", "host:2:aa"]
+        assert sending.owners(tx) == ["host:1:aa", "host:1:ab", "host:2:aa"]
     assert recover(store, "host:1:aa", "host:2:aa") == 2
     with store.reading() as tx:
-        assert outbox.owners(tx) == ["host:1:ab"]
+        assert sending.owners(tx) == ["host:1:ab"]
 
 
 def _crash_after_the_fence(store: Store, **policies: str) -> Row:
@@ -304,14 +373,14 @@ def test_a_worker_drops_only_what_it_has_and_nobody_what_is_being_sent(store: St
     (id,) = owe(store, reminder()).new
     row = claim(store, "w1")
     with store.writing() as tx:
-        assert not outbox.drop(tx, id, Reason.MOVED, NOW, owner="w2")
+        assert not sending.drop(tx, id, Reason.MOVED, NOW, owner="w2")
     assert begin(store, row, "w1")
     with store.writing() as tx:
-        assert not outbox.drop(tx, id, Reason.MOVED, NOW)
-        assert not outbox.drop(tx, id, Reason.MOVED, NOW, owner="w1")
+        assert not sending.drop(tx, id, Reason.MOVED, NOW)
+        assert not sending.drop(tx, id, Reason.MOVED, NOW, owner="w1")
     settle(store, row, "sent")
     with store.writing() as tx:
-        assert not outbox.drop(tx, id, Reason.MOVED, NOW)
+        assert not sending.drop(tx, id, Reason.MOVED, NOW)
 
 
 def test_what_was_told_is_what_the_last_mail_said(store: Store) -> None:
@@ -325,7 +394,7 @@ def test_the_last_mail_is_the_one_sent_last_not_the_one_owed_last(store: Store) 
     invite(store)
     (first,) = owe(store, reminder()).new
     with store.writing() as tx:
-        outbox.drop(tx, first, Reason.MOVED, NOW)
+        sending.drop(tx, first, Reason.MOVED, NOW)
     send(store, moved())
     send(store, reminder())  # moved back: the old row is owed again
     assert [told.fact for told in _told(store)] == [OLD]
@@ -353,25 +422,19 @@ def test_what_was_told_is_asked_for_by_event_and_by_person_and_date(store: Store
     }
     assert _told(store, "none-2019") == []
     with store.reading() as tx:
-        one = outbox.told_one(tx, moved(2))
-        assert one is not None
-        assert (one.subscriber, one.fact) == (2, OLD)
-        assert outbox.told_one(tx, moved(2, occurrence="second")) is None
+        mine, other = moved(2), moved(2, occurrence="second")
+        told = outbox.told_before(tx, [mine, other])
+    assert [(each.subscriber, each.fact) for each in told[mine.key]] == [(2, OLD)]
+    assert told[other.key] == ()
 
 
-def test_a_change_notice_answers_the_mails_before_it(store: Store) -> None:
+def test_the_mails_before_a_notice_are_those_about_its_date(store: Store) -> None:
     invite(store)
     ids = [send(store, reminder()), send(store, reminder(rule="course-3d"))]
     owe(store, moved())
-    row = claim(store)
-    assert row is not None
-    assert row.parents == tuple(look(store, id).message_id for id in ids)
-    begin(store, row)
-    settle(store, row, "sent")
-    owe(store, reminder(fact=NEW))
-    following = claim(store)
-    assert following is not None
-    assert following.parents == ()
+    with store.reading() as tx:
+        (before,) = outbox.told_before(tx, [moved()]).values()
+    assert [each.message_id for each in before] == [look(store, id).message_id for id in ids]
 
 
 def test_change_notices_are_open_from_the_change_until_the_next_unless_dropped(store: Store) -> None:
@@ -386,7 +449,7 @@ def test_change_notices_are_open_from_the_change_until_the_next_unless_dropped(s
     settle(store, settle_all, "sent")
     with store.writing() as tx:
         (third,) = [row.id for row in ledger.listing(tx) if row.notice == moved(3)]
-        outbox.drop(tx, third, Reason.EXPIRED, NOW)
+        sending.drop(tx, third, Reason.EXPIRED, NOW)
         found = outbox.open_change_notices(tx, ["talking-2019"])
         assert found == {(1, "talking-2019", "course", ""), (2, "talking-2019", "course", "")}
         assert outbox.open_change_notices(tx, ["other-2019"]) == set()
@@ -401,3 +464,90 @@ def test_leaving_stops_what_is_owed_even_after_a_return_to_the_files(store: Stor
         people.sync(tx, [audience("PERSON00000@example.org")], token_for, NOW)
     owe(store, reminder(person))
     assert not begin(store, claim(store))
+
+
+def _late(person: int, *rules: str, **facts: object) -> list[Notice]:
+    return [
+        reminder(person, rule=rule, due_at=NOW - 2 * HOUR, expires_at=NOW + (1 + nth) * HOUR, **facts)
+        for nth, rule in enumerate(rules)
+    ]
+
+
+def _claim_messages(store: Store, owner: str = "w1", *, most: int = 10, per_person: int = 0) -> list[list[int]]:
+    with store.writing() as tx:
+        found = sending.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_person=per_person)
+    return [[row.id for row in message] for message in found]
+
+
+def test_more_than_three_late_reminders_to_one_person_are_one_message(store: Store) -> None:
+    invite(store, 2)
+    owe(store, *_late(1, "a", "b", "c", "d"), *_late(2, "a", "b", "c"))
+    assert _claim_messages(store) == [[1, 2, 3, 4], [5]]
+
+
+def test_what_is_in_time_or_was_tried_before_or_is_news_goes_by_itself(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c"), reminder(rule="in-time"), moved(due_at=NOW - 2 * HOUR, event="other"))
+    assert _claim_messages(store) == [[1]]
+
+
+def test_a_message_of_several_rows_is_begun_and_ends_as_one(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c", "d"))
+    (message,) = _claim_messages(store)
+    messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+    with store.writing() as tx:
+        assert sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE) == {1, 2, 3, 4}
+    recover(store, "w1")
+    assert {look(store, id).reason for id in message} == {"in-doubt"}
+    assert _claim_messages(store, "w2") == [[1, 2, 3, 4]], "the same bytes, for the same rows"
+    with store.writing() as tx:
+        sending.begin(tx, messages, "w2", now=NOW, wall_now=WALL, lease=LEASE)
+        sending.settle(tx, [Ending(id, 2, "sent", "ok", "dot", 250) for id in message], "w2", now=NOW)
+    assert {look(store, id).state for id in message} == {"sent"}
+    assert [each.message_id for each in _told(store)] == ["<digest@example.org>"]
+
+
+def test_a_message_of_several_rows_is_not_begun_if_one_is_gone(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c", "d"))
+    (message,) = _claim_messages(store)
+    with store.writing() as tx:
+        assert sending.drop(tx, 3, Reason.CANCELLED, NOW)
+        messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+        assert sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE) == set()
+    assert {look(store, id).state for id in (1, 2, 4)} == {"claimed"}
+
+
+def test_forty_late_reminders_go_as_one_message_and_the_rest_as_the_next(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, *(f"rule-{number}" for number in range(50))))
+    (message,) = _claim_messages(store)
+    assert message == list(range(1, 41))
+
+
+def test_what_one_person_may_not_get_today_waits_until_there_is_room(store: Store) -> None:
+    invite(store, 2)
+    for rule in ("a", "b"):
+        send(store, reminder(1, rule=rule))
+    owe(store, reminder(1, rule="c"), reminder(2, rule="c"))
+    assert _claim_messages(store, per_person=2) == [[4]], "nobody else waits"
+    waiting = look(store, 3)
+    assert (waiting.state, waiting.next_at) == ("owed", WALL + timedelta(days=1))
+    assert waiting.reply == "waits: this person got 2 mails in a day"
+    with store.writing() as tx:
+        later = {"now": NOW + timedelta(days=1), "wall_now": WALL + timedelta(days=1)}
+        ((row,),) = sending.claim(tx, "w2", **later, lease=LEASE, most=10, per_person=2)  # type: ignore[arg-type]  # test sugar
+    assert row.id == 3
+
+
+def test_rows_that_went_as_one_message_count_as_one_for_the_day(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c", "d"))
+    (message,) = _claim_messages(store, per_person=2)
+    with store.writing() as tx:
+        messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+        sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE)
+        sending.settle(tx, [Ending(id, 1, "sent", "ok", "dot", 250) for id in message], "w1", now=NOW)
+    owe(store, reminder(1, rule="more"))
+    assert _claim_messages(store, per_person=2) == [[5]]
