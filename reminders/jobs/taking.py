@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from reminders.catalogue.series import find
 from reminders.clock import SystemClock
 from reminders.jobs.service import Book, Service, message_id_of
-from reminders.mail import compose
 from reminders.mail.compose import Letter
 from reminders.mail.envelope import Envelope
 from reminders.planning import plan
@@ -157,7 +156,7 @@ def compose_rows(service: Service, claimed: tuple[Claimed, ...], message_id: str
     """The message of claimed rows, as the bytes that go over the wire."""
     letters = (_letter(service, each, message_id, now) for each in claimed)
     first, *others = sorted(letters, key=lambda each: each.date.when.first or date.max)
-    return compose.compose(claimed[0].book.templates, replace(first, others=tuple(others)))
+    return service.compose(claimed[0].book.templates, replace(first, others=tuple(others)))
 
 
 def _letter(service: Service, claimed: Claimed, message_id: str, now: datetime) -> Letter:
