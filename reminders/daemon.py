@@ -1,9 +1,13 @@
 """The daemon: one process, one loop. APScheduler is the clockwork; what happens is decided and remembered elsewhere.
 
-tick (at most 30 s)     look, deliver            notices changed files, clocks that jump, mails that wait
-wake (next due instant) look, deliver            armed anew after each look
+tick (at most 30 s)     collect, look, deliver   notices changed files, clocks that jump, mails that wait
+wake (next due instant) collect, look, deliver   armed anew after each look
 tidy (daily)            past entries leave the feeds
-look:     files -> refresh -> remind -> arm
+collect:  what came back about mails; a listener takes it between ticks too
+look:     clock -> files -> refresh -> remind -> arm
+
+The ticks go by the loop's own time: APScheduler's wait for what the clock shows, and one that is put back an hour would
+hold them up for an hour.
 """
 
 from __future__ import annotations
@@ -20,19 +24,21 @@ from typing import Any, Protocol
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 from starlette.types import ASGIApp
 
-from reminders.clock import Clock, SystemClock
-from reminders.errors import RemindersError
+from reminders.clock import Clock
+from reminders.errors import Held, RemindersError
 from reminders.jobs import workers
+from reminders.jobs.clockwatch import Watched, observe
 from reminders.jobs.deliver import deliver, recover
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
+from reminders.jobs.reports import Unreadable, collect, listener_of, take
 from reminders.jobs.service import Service
 from reminders.jobs.taking import Handled
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
+from reminders.store.reports import Recorded
 from reminders.web.server import WebServer
 
 LOG = logging.getLogger(__name__)
@@ -41,7 +47,7 @@ QUIET, QUIET_MOST = timedelta(seconds=30), timedelta(minutes=5)
 FAULTY, FAULTY_MOST = timedelta(minutes=5), timedelta(minutes=30)
 """The same after a fault that an operator has to mend: who asks too often with a wrong password is locked out."""
 
-Happening = Refreshed | Reminded | Handled | Tidied | RemindersError
+Happening = Refreshed | Reminded | Handled | Tidied | Recorded | RemindersError
 Tell = Callable[[datetime, Happening], None]
 """Told of everything that happens, with the event time of the pass in which it did."""
 
@@ -59,8 +65,12 @@ class Daemon:
         self._stop = asyncio.Event()
         self._looking = asyncio.Lock()
         self._more = False
+        self._watched = Watched(clock.now())
         self._owner = ""
         self._refused: tuple[str, ...] = ()
+        self._listener = listener_of(service, self._take)
+        self._deaf = ""
+        self._amiss: tuple[str, ...] = ()
         self._quiet = timedelta()
         self._quiet_until = float("-inf")
         self._running: set[asyncio.Task[None]] = set()
@@ -72,17 +82,18 @@ class Daemon:
         """Work until `stop`; then finish the message in hand and return."""
         with workers.working(self.service.data) as owner:
             self._owner = owner
-            await asyncio.to_thread(recover, self.service, self.clock.now())
-            tick = IntervalTrigger(seconds=self.service.settings.tick)
-            at_once = SystemClock().now()
-            self._scheduler.add_job(self._job, tick, args=[self._tick], id="tick", next_run_time=at_once)
-            daily = CalendarIntervalTrigger(days=1, hour=3, minute=30, timezone="UTC")
-            self._scheduler.add_job(self._job, daily, args=[self._tidy], id="tidy")
+            self._plan_tidy()
             self._scheduler.start()
             try:
-                await self._stop.wait()
+                while not self._stop.is_set():
+                    if not self._looking.locked():  # what takes longer than a tick is not begun once more
+                        self._running.add(asyncio.create_task(self._job(self._tick)))
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._stop.wait(), self.service.settings.tick)
             finally:
                 self._scheduler.pause()
+                if self._listener is not None:
+                    await self._listener.close()
                 await asyncio.gather(*self._running, return_exceptions=True)
                 self._scheduler.shutdown(wait=False)
 
@@ -105,9 +116,27 @@ class Daemon:
         except Exception:
             LOG.exception("a job of the daemon failed; it is tried again at the next tick")
 
+    def _plan_tidy(self) -> None:
+        daily = CalendarIntervalTrigger(days=1, hour=3, minute=30, timezone="UTC")
+        self._scheduler.add_job(self._job, daily, args=[self._tidy], id="tidy", replace_existing=True)
+
     async def _tick(self) -> None:
-        await self._look()
-        await self._deliver()
+        await self._listen()
+        await self._collect()
+        if await self._look():
+            await self._deliver()  # at once: looking armed the next wake, which moves a replay's clock
+
+    async def _present(self) -> datetime | None:
+        """What the clock shows; None while it is not believed, and nothing is read, owed, sent or tidied by it."""
+        watched = await asyncio.to_thread(observe, self.service, self.clock)
+        before, self._watched = self._watched, watched
+        if watched.doubt and watched.doubt != before.doubt:
+            self.tell(watched.now, Held(watched.doubt))
+        elif before.doubt and not watched.doubt:
+            LOG.info("the clock is believed again")
+        if watched.believed != before.believed:
+            self._plan_tidy()  # by the clock as it is now
+        return None if watched.doubt else watched.now
 
     async def _wake(self, instant: datetime | None) -> None:
         # A replay's clock must not move under a message. While a real one is being sent, ticks look in its place.
@@ -115,9 +144,12 @@ class Daemon:
             self.clock.reach(instant)
         await self._tick()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Whether there was a look: there is none while the clock is not believed."""
         async with self._looking:
-            now = self.clock.now()
+            now = await self._present()
+            if now is None:
+                return False
             try:
                 refreshed = await asyncio.to_thread(refresh, self.service, now)
             except RemindersError as error:
@@ -135,6 +167,7 @@ class Daemon:
             if reminded != Reminded():
                 self.tell(now, reminded)
             await self._arm(now)
+        return True
 
     async def _arm(self, now: datetime) -> None:
         instant = await asyncio.to_thread(next_due, self.service, now)
@@ -148,6 +181,44 @@ class Daemon:
             await self._wake(instant)
 
         self._scheduler.add_job(self._job, DateTrigger(at), args=[wake], id="wake", replace_existing=True)
+
+    async def _listen(self) -> None:
+        """Open the listener; of several workers of one machine one has the port, and another takes over from it."""
+        if self._listener is None or self._listener.is_open:
+            return
+        try:
+            await self._listener.open()
+        except OSError as error:
+            if (deaf := str(error)) != self._deaf:
+                self._deaf = deaf
+                LOG.warning("no bounces can be taken on reports_port; another worker may be doing it: %s", deaf)
+        else:
+            self._deaf = ""
+
+    async def _take(self, data: bytes, recipient: str) -> None:
+        now = self.clock.now()
+        recorded = await asyncio.to_thread(take, self.service, data, now, recipient)
+        if recorded is not None:
+            self.tell(now, recorded)
+
+    async def _collect(self) -> None:
+        now = self.clock.now()
+        amiss: tuple[str, ...] = ()
+        try:
+            collected = await asyncio.to_thread(collect, self.service, now)
+        except Unreadable as error:
+            amiss = (str(error),)
+        except Exception:
+            LOG.exception("what came back could not be read; it is tried again at the next tick")
+            return
+        else:
+            amiss = tuple(f"a message in the Maildir cannot be dealt with: {each}" for each in collected.amiss)
+            for recorded in collected.recorded:
+                self.tell(now, recorded)
+        if amiss != self._amiss:
+            self._amiss = amiss
+            for line in amiss:
+                LOG.error(line)
 
     async def _deliver(self) -> None:
         if self.sending.locked():
@@ -181,7 +252,9 @@ class Daemon:
             self._quiet = timedelta()
 
     async def _tidy(self) -> None:
-        now = self.clock.now()
+        now = await self._present()
+        if now is None:
+            return
         tidied = await asyncio.to_thread(tidy, self.service, now)
         if tidied != Tidied():
             self.tell(now, tidied)

@@ -15,9 +15,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
 from reminders.catalogue import shape
-from reminders.catalogue.shape import Address, Link, Shape, Text, Whole, Zone, wrong
+from reminders.catalogue.shape import Address, Flag, Link, Shape, Text, Whole, Zone, wrong
+from reminders.mail import verp
 
 ENVIRONMENT = "REMINDERS_"
+LONGEST_BOUNCE = 64 - 1 - verp.LONGEST
+"""How long the part before the @ of bounce_address may be: RFC 5321 allows 64 octets, with the signed number."""
 
 
 def _months(value: Any) -> Any:
@@ -104,8 +107,16 @@ class Settings(Shape):
     """A file of certificates to trust instead of the system's, for a relay with a private authority."""
     smtp_user: Text | Literal[""] = ""
     """The account at the relay. Left out: no log-in."""
+    smtp_auth: Literal["password", "xoauth2"] = "password"
+    """How the account logs in: with smtp_password, or with an access token, as Microsoft 365 wants it."""
     smtp_password: SecretStr = SecretStr("")
     """The account's password."""
+    smtp_token_file: Text | Literal[""] = ""
+    """A file that holds the access token and that another program renews. Only with xoauth2."""
+    smtp_token_command: Text | Literal[""] = ""
+    """A command, run without a shell, that prints an access token or a token endpoint's answer. Only with xoauth2."""
+    smtp_connections: Annotated[Whole, Field(ge=1, le=50)] = 3
+    """How many messages go to the relay side by side. Microsoft 365 allows an account three."""
     mail_from: Address | Literal[""] = ""
     """The address mails come from; it must be able to receive. Needed with smtp_host."""
     reply_to: Address | Literal[""] = ""
@@ -116,9 +127,25 @@ class Settings(Shape):
     """The selector under which the public key is published in DNS. Needed with dkim_key_file."""
     dkim_domain: Host | Literal[""] = ""
     """The domain that signs: that of mail_from, or one above it. Left out: that of mail_from."""
+    bounce_address: Address | Literal[""] = ""
+    """Where bounces go, with '+' and a signed number before the @. Left out: to mail_from, as NHSmail demands."""
+    bounce_limit: Annotated[Whole, Field(ge=1)] = 1
+    """How many mails to an address must bounce for good until it is suspended."""
+    reports_maildir: Text | Literal[""] = ""
+    """The Maildir to which bounces are delivered; relative to the folder that holds the config. Left out: none."""
+    reports_port: Annotated[Port, Field(ge=0)] = 0
+    """The port of 127.0.0.1 on which a mail server hands over bounces, by LMTP or SMTP. 0: none."""
 
-    pass_limit: Annotated[Whole, Field(ge=1)] = 500
-    """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
+    redirect_all: Address | Literal[""] = ""
+    """An address that gets every mail in place of its recipient, to try things out with real people in the files."""
+    shadow: Flag = False
+    """true: every mail is composed, recorded and written to shadow/ in the data folder, and nothing is sent."""
+    brake: Literal["on", "off"] = "on"
+    """Whether mails beyond what is usual are held until `reminders outbox release`; 'off' is for tests."""
+    brake_least: Annotated[Whole, Field(ge=1)] = 50
+    """So many mails a day are never held, whatever was foreseen."""
+    brake_share: Annotated[Whole, Field(ge=0, le=100)] = 0
+    """The percentage of all people that one day may mail unless an operator accepted more; 0 for no such bound."""
     rate: Annotated[Whole, Field(ge=0, le=100_000)] = 25
     """How many messages a minute the relay may be given; 0 for as many as it takes."""
     in_flight: Annotated[Whole, Field(ge=1, le=1000)] = 1
@@ -138,6 +165,10 @@ class Settings(Shape):
     """The key behind unsubscribe links, at least 32 characters. Left out: the file secret.key that `db init` makes."""
 
 
+RETIRED = {"pass_limit": ("pass_limit is no setting any more", "delete it; brake_least is what is never held")}
+"""Settings of earlier versions: what to say of each, and what to write instead."""
+
+
 def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """What no setting alone can show, each as (setting, what is wrong, what to write)."""
     if settings.smtp_host and not settings.public_url.startswith("https://"):
@@ -145,8 +176,19 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield ("public_url" if settings.public_url else "smtp_host"), what, "write 'public_url: https://…' too"
     if settings.smtp_host and not settings.mail_from:
         yield "smtp_host", "smtp_host is set, but nothing says who mails come from", "write 'mail_from: …' too"
+    if len(settings.bounce_address.rpartition("@")[0].encode()) > LONGEST_BOUNCE:
+        what = "with its number the part before the @ would be longer than the 64 characters that mail allows"
+        yield "bounce_address", what, f"write one with at most {LONGEST_BOUNCE} characters before the @"
+    if settings.reports_port and not (settings.bounce_address or settings.mail_from):
+        yield "reports_port", "no address is set to which bounces could come", "write 'bounce_address: …' too"
     if settings.smtp_user and settings.smtp_security == "none":
         yield "smtp_user", "the password would be sent in clear", "write 'smtp_security: starttls'"
+    if settings.smtp_auth == "xoauth2":
+        yield from _tokens(settings)
+        return
+    for name in ("smtp_token_file", "smtp_token_command"):
+        if getattr(settings, name):
+            yield name, f"{name} is of no use with a password", "write 'smtp_auth: xoauth2' too"
     if settings.smtp_user and not settings.smtp_password.get_secret_value():
         write = "set REMINDERS_SMTP_PASSWORD, or REMINDERS_SMTP_PASSWORD_FILE to a file that holds it"
         yield "smtp_user", "smtp_user is set, but there is no password", write
@@ -161,6 +203,14 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
     if settings.dkim_domain and sender and not f".{sender}".endswith(f".{settings.dkim_domain.lower()}"):
         what = f"receivers do not trust the signature of {settings.dkim_domain} for mails from {sender}"
         yield "dkim_domain", what, f"write '{sender}', or leave it out"
+
+
+def _tokens(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    if not settings.smtp_user:
+        yield "smtp_auth", "xoauth2 logs in an account, and smtp_user names none", "write 'smtp_user: …' too"
+    if bool(settings.smtp_token_file) == bool(settings.smtp_token_command):
+        what = "xoauth2 needs one place that gives tokens"
+        yield "smtp_auth", what, "write either 'smtp_token_file: …' or 'smtp_token_command: …'"
 
 
 def secrets() -> frozenset[str]:
@@ -186,6 +236,8 @@ def written(name: str, value: Any) -> str:
     """A setting's value as it would be written in the file."""
     if name == "keep_past":
         return f"{value} months" if value else "for ever"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -108,7 +108,7 @@ class _Pass:
         """Claim and compose ahead of the senders, until nothing is due."""
         try:
             while not self._halted:
-                taken = await self._scribe.do(lambda: take(self._service, self._owner, self._clock.now(), self._batch))
+                taken = await self._scribe.do(lambda: take(self._service, self._owner, self._clock, self._batch))
                 for handled in taken.dropped:
                     self._told(handled)
                 self._in_hand |= {each.row.id: each for message in taken.claimed for each in message}
@@ -200,7 +200,10 @@ class _Pass:
         except DeliveryError as error:
             self._refused(ready.claimed, error, begun=until is not None)
         else:
-            self._settle(ready.claimed, "sent", accepted.reply, "dot", 250, begun=True)
+            settings = self._service.settings
+            told = f"redirected to {settings.redirect_all}: " if settings.redirect_all else ""
+            outcome: Outcome = "shadow" if settings.shadow else "sent"
+            self._settle(ready.claimed, outcome, f"{told}{accepted.reply}", "dot", 250, begun=True)
 
     def _stopped(self, claimed: Message) -> None:
         """The fence did not let it through: its rows are dropped, or another's, or to be given back."""
@@ -268,7 +271,7 @@ class _Pass:
                 self._break(error)
             elif outcome != "released":
                 self._sent += outcome == "sent"
-                state = "owed" if outcome == "again" or next_at else outcome
+                state = "owed" if next_at else {"again": "owed", "shadow": "dropped"}.get(outcome, outcome)
                 for each in claimed:
                     self._told(Handled(each.row.notice, each.subscriber, state, reply))
 
@@ -295,20 +298,27 @@ def back_off(tries: int) -> timedelta:
 def transport_of(service: Service) -> Transport:
     """The relay of the settings, or the outbox folder while there is none."""
     chosen = service.settings
-    if not chosen.smtp_host:
+    if chosen.shadow or not chosen.smtp_host:
         from reminders.mail.folder import FolderTransport  # only one of the two is needed
 
-        return FolderTransport(service.data / "outbox")
-    from reminders.mail.smtp import SmtpTransport  # only one of the two is needed
+        return FolderTransport(service.data / ("shadow" if chosen.shadow else "outbox"))
+    from reminders.mail import tokens  # only one of the two is needed
+    from reminders.mail.smtp import SmtpTransport
 
+    source = None
+    if chosen.smtp_auth == "xoauth2":
+        by_file, by_command = chosen.smtp_token_file, chosen.smtp_token_command
+        source = tokens.from_file(by_file) if by_file else tokens.from_command(by_command)
     return SmtpTransport(
         host=chosen.smtp_host,
         port=chosen.smtp_port,
         security=chosen.smtp_security,
         user=chosen.smtp_user,
         password=chosen.smtp_password.get_secret_value(),
+        tokens=source,
         timeout=chosen.message_deadline,
         ca_file=chosen.smtp_ca_file,
+        connections=chosen.smtp_connections,
     )
 
 

@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.catalogue.series import find
-from reminders.clock import SystemClock
+from reminders.clock import Clock, SystemClock
+from reminders.jobs import clockwatch
 from reminders.jobs.service import Book, Service, message_id_of
 from reminders.mail.compose import Letter
 from reminders.mail.envelope import Envelope
@@ -16,7 +17,7 @@ from reminders.planning import plan
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, outbox, pace, people, sending
+from reminders.store import events, outbox, pace, pauses, people, sending
 from reminders.store.outbox import IN_DOUBT
 from reminders.store.sending import LATE, Message
 
@@ -73,10 +74,16 @@ class Ready:
     envelope: Envelope
 
 
-def take(service: Service, owner: str, now: datetime, most: int) -> Taken:
-    """Claim up to so many messages, the most urgent first, and ask again whether each row is still wanted."""
-    wall_now, rate = SystemClock().now(), service.rate
+def take(service: Service, owner: str, clock: Clock, most: int) -> Taken:
+    """Claim up to so many messages, the most urgent first, and ask again whether each row is still wanted.
+
+    None while the clock is doubted: by a wrong one a mail would be too early, or given up as of no more use.
+    """
+    rate = service.rate
     with service.store.writing() as tx:
+        if pauses.paused(tx) or clockwatch.hold(tx, clock):
+            return Taken()
+        now, wall_now = clock.now(), SystemClock().now()
         if rate:
             left = pace.allowance(tx, rate, wall_now)
             if not left.messages:
@@ -144,7 +151,8 @@ def prepare(service: Service, claimed: tuple[Claimed, ...], now: datetime) -> Re
         if data is None:
             composed_at, message_id = now, message_id_of(service.settings, row.notice, row.attempts)
             data = compose_rows(service, claimed, message_id, composed_at)
-        envelope = Envelope(service.sender().mail_from, claimed[0].subscriber.address)
+        recipient = service.settings.redirect_all or claimed[0].subscriber.address
+        envelope = service.envelope(row.id, recipient)
         packed = sending.pack(data)
         messages = tuple(Message(each.row.id, message_id, packed, composed_at) for each in claimed)
         return Ready(claimed, messages, data, envelope)

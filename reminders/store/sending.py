@@ -33,7 +33,7 @@ LATE = timedelta(hours=1)
 MANY, MOST = 3, 40
 """More than so many late reminders to one person go as one message, and so many as one at most."""
 
-Outcome = Literal["sent", "again", "failed", "uncertain", "released"]
+Outcome = Literal["sent", "again", "failed", "uncertain", "released", "shadow"]
 
 # What each message needs is built once: building it costs more than running it.
 _other = outbox.alias("other")
@@ -85,10 +85,10 @@ _LOCKED = (
     .with_for_update()
 )
 # Locked against leaving until the fence is committed: no message is begun after an unsubscribe was confirmed.
-_LEFT = (
-    select(subscriber.c.id)
+_GONE = (
+    select(subscriber.c.id, subscriber.c.left_at)
     .where(subscriber.c.id.in_(bindparam("people", expanding=True)))
-    .where(subscriber.c.left_at.is_not(None))
+    .where(or_(subscriber.c.left_at.is_not(None), subscriber.c.suspended_at.is_not(None)))
 )
 _PEOPLE = select(subscriber.c.id).where(subscriber.c.id.in_(bindparam("people", expanding=True)))
 _CHANGE = outbox.update().where(outbox.c.id == bindparam("row"))
@@ -264,18 +264,19 @@ def begin(
     """The fence: commit this, then send. The rows whose message may be started now.
 
     Counts the attempt, starts a new lease and freezes the message. A row that is not this owner's any more may not be
-    started, nor any that goes in the same message, nor one whose person has left meanwhile; that one is dropped.
+    started, nor any that goes in the same message, nor one whose person has left or was suspended meanwhile; that one
+    is dropped.
     """
     locked = _locked(tx, [each.row for each in messages])
     others = {
         each.message_id for each in messages if (locked[each.row].owner, locked[each.row].state) != (owner, "claimed")
     }
     own = [each for each in messages if each.message_id not in others]
-    left = _left(tx, {locked[each.row].subscriber for each in own})
+    gone = _gone(tx, {locked[each.row].subscriber for each in own})
     for each in own:
-        if locked[each.row].subscriber in left:
-            drop(tx, each.row, Reason.UNSUBSCRIBED, now, owner=owner)
-    stay = [each for each in own if locked[each.row].subscriber not in left]
+        if (reason := gone.get(locked[each.row].subscriber)) is not None:
+            drop(tx, each.row, reason, now, owner=owner)
+    stay = [each for each in own if locked[each.row].subscriber not in gone]
     if stay:
         _change(
             tx,
@@ -303,7 +304,8 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
     "again" owes a row again at its `next_at`. "uncertain" does so too when there is a `next_at`, and the same bytes may
     then arrive twice; without it the row rests, uncertain. "failed", "again" and "released" may also end a claim that
     was never begun, which charges no attempt; "released" gives it back because nobody could be reached, which is no try
-    of it. A message known to be sent is recorded as sent whoever has the row by now.
+    of it. "shadow" ends what was composed only to be looked at. A message known to be sent is recorded as sent whoever
+    has the row by now.
     """
     locked = _locked(tx, [each.row for each in endings])
     _end_attempts(tx, [each for each in endings if each.number], owner, now)
@@ -318,17 +320,20 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
                 raise ValueError(f"outbox row {each.row} was never begun, so it cannot be {each.outcome}")
         elif each.outcome != "sent" or row.state == "sent":
             continue
-        rests = each.outcome in ("sent", "failed") or (each.outcome == "uncertain" and not each.next_at)
+        rests = each.outcome in ("sent", "failed", "shadow") or (each.outcome == "uncertain" and not each.next_at)
         doubt = each.outcome == "uncertain" or (not rests and row.reason == IN_DOUBT)
-        columns: dict[str, Any] = {"row": each.row, "state": each.outcome if rests else "owed", "owner": ""}
+        state = "dropped" if each.outcome == "shadow" else each.outcome
+        columns: dict[str, Any] = {"row": each.row, "state": state if rests else "owed", "owner": ""}
         columns |= {"lease_until": None, "next_at": each.next_at, "reply": each.reply}
-        columns |= {"reason": IN_DOUBT if doubt else "", "settled_at": now if rests else None}
+        reason = Reason.SHADOW.value if each.outcome == "shadow" else ""
+        columns |= {"reason": IN_DOUBT if doubt else reason, "settled_at": now if rests else None}
         columns |= {"tries": row.tries + (not rests and (each.outcome != "released" or each.next_at is not None))}
         changed.append(columns)
         if each.outcome != "released":
             story.setdefault((columns["state"], _words(each)), []).append(each.row)
-    _change(tx, (each for each in changed if each["state"] != "sent"))
-    _change(tx, ({**each, "body": None} for each in changed if each["state"] == "sent"))
+    over = ("sent", "dropped")
+    _change(tx, (each for each in changed if each["state"] not in over))
+    _change(tx, ({**each, "body": None} for each in changed if each["state"] in over))
     for (after, words), ids in story.items():
         log(tx, ids, after, words, now)
     return own
@@ -393,12 +398,13 @@ def _locked(tx: Connection, ids: Iterable[int]) -> dict[int, Locked]:
     return {row.id: row for row in tx.execute(_LOCKED, {"rows": list(ids)})}
 
 
-def _left(tx: Connection, people: Collection[int]) -> set[int]:
-    """Who of these has left; nobody leaves any more until the end of the transaction."""
+def _gone(tx: Connection, people: Collection[int]) -> dict[int, Reason]:
+    """Who of these gets no mail, and why; nobody else leaves or is suspended until the end of the transaction."""
     ids = sorted(people)
     if tx.dialect.name == "postgresql":
         tx.execute(_PEOPLE.with_for_update(read=True), {"people": ids})
-    return set(tx.execute(_LEFT, {"people": ids}).scalars())
+    found = tx.execute(_GONE, {"people": ids})
+    return {id: Reason.SUSPENDED if left_at is None else Reason.UNSUBSCRIBED for id, left_at in found}
 
 
 def _change(tx: Connection, rows: Iterable[dict[str, Any]]) -> None:

@@ -113,7 +113,7 @@ def harass(folder: Path, plan: Plan, say: Callable[[str], None] = lambda line: N
 def prepare(place: Place, sink: Relay, mails: int) -> int:
     """A service that owes so many mails as soon as it looks; how many that really are."""
     events = -(-mails // PEOPLE)
-    place.settings(sink.port, pass_limit=max(events * PEOPLE, 500))
+    place.settings(sink.port, brake="off")
     place.people([f"person{number}@example.org" for number in range(PEOPLE)])
     place.begin()
     for number in range(events):

@@ -246,7 +246,8 @@ class Place:
             store.close()
 
     def _environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **self.environment}
+        zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **zone, **self.environment}
 
 
 def _name(address: str) -> str:

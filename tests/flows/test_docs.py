@@ -165,7 +165,7 @@ def test_what_health_says_is_explained(tmp_path: Path) -> None:
     text = read("operating.md")
     rows = table(text, "fault (503)", "what to do") + table(text, "warning (200)", "what to do")
     known = [re.compile(".*".join(map(re.escape, row[0].split("…"))).replace(r"\ ", " ")) for row in rows]
-    with Walk(tmp_path, settings=SETTINGS + "pass_limit: 1\n") as walk:
+    with Walk(tmp_path, settings=SETTINGS + "brake_least: 1\n") as walk:
         said = [*health(walk.service, utc("2018-11-23T09:00")).faults]
         walk.course("2019-02-12")
         walk.refresh("2018-11-23T09:00")

@@ -14,7 +14,8 @@ from tests.store.builders import NOW, WALL, begin, claim, invite, look, owe, rec
 def test_every_state_is_counted(store: Store) -> None:
     people = invite(store, 3)
     send(store, reminder(people[0]))
-    owe(store, reminder(people[1]), reminder(people[2]), reminder(1, rule="old", dropped=Reason.EXPIRED), limit=1)
+    owe(store, reminder(people[1]), reminder(1, rule="old", dropped=Reason.EXPIRED))
+    owe(store, reminder(people[2]), limit=0)
     with store.reading() as tx:
         counts = ledger.counts(tx)
     assert counts == dict.fromkeys(STATES, 0) | {"sent": 1, "owed": 1, "held": 1, "dropped": 1}
