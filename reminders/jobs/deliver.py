@@ -191,6 +191,7 @@ class _Pass:
                 self._settle(Ending(row.id, number, "again", str(error), "dot", 0), begun=True)
                 return
             self._in_hand.pop(row.id)
+            self._moved.set()
             self._window.release()
             why = "the person left just now, or another worker has it"
             self._told(Handled(row.notice, ready.claimed.subscriber, "stopped", why))
