@@ -210,11 +210,11 @@ class Place:
         assert done.returncode == 0, f"reminders {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, program: Sequence[str] = REMINDERS) -> Running:
+    def start(self, program: Sequence[str] = REMINDERS, *options: str) -> Running:
         """Start `reminders run`; whoever does must end it."""
         self.started += 1
         log = self.folder / f"run-{self.started}.log"
-        command = [sys.executable, *program, "run", "--config", str(self.config)]
+        command = [sys.executable, *program, "run", "--config", str(self.config), *options]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command, env=self._environment(), cwd=self.folder, stdout=output, stderr=subprocess.STDOUT

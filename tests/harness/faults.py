@@ -17,11 +17,15 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import update
+
+from reminders.clock import SystemClock
 from reminders.jobs import scribe
 from reminders.settings import Settings
-from reminders.store import engine
+from reminders.store import engine, tables
 from tests.harness import broken, scene, tracing, worker
 from tests.harness.peer import Peer, peer
 from tests.harness.scene import Scene
@@ -31,13 +35,17 @@ from tests.harness.verdict import Findings, extra_copies, finish, judge
 MAILS = 3
 NAMES = tracing.WRITING + tracing.TALKING
 FAULTS = {"pwrite64": ("ENOSPC", "EIO"), "fdatasync": ("EIO", "ENOSPC"), "ftruncate": ("EIO",), "unlink": ("EIO",)}
-PAUSE = 0.02
-"""Seconds between tries to write down what became of a message, in place of the usual five."""
+SETTLING, PAUSE = 4, 0.01
+"""How often to try to write down what became of a message, and the seconds between, in place of three minutes."""
+
+
+ROOM = 4 * 1024 * 1024
+"""Bytes that a file system which is filled has beside what lies in it."""
 
 
 def live(made: Scene, form: str) -> int:
     worker.inline()
-    scribe.PAUSE = PAUSE
+    scribe.SETTLING, scribe.PAUSE = SETTLING, PAUSE
     if form:
         broken.FORMS[form]()
     return worker.live(made)
@@ -72,6 +80,7 @@ def _fail(
         shutil.rmtree(folder, ignore_errors=True)
         made = template.copy(folder)
         scene.settings(made, sink.port)
+        sink.look()
         before = len(sink.messages)
         inject = ("-e", f"inject={name}:error={error}:when={number}{'+' if lasting else ''}")
         code, calls = tracing.run(lambda: live(made, form), folder, *inject, names=NAMES)
@@ -102,6 +111,7 @@ def _heeded(calls: Sequence[Call]) -> list[str]:
 def _mended(made: Scene, sink: Peer, before: int, extra: int) -> list[str]:
     """Let a worker go on with a disk that is well again, and judge; `extra` copies may have come of it."""
     log = made.folder / "after.log"
+    _lapse(made)
     code = worker.ended(*worker.fork(lambda: worker.live(made), log))
     sink.look()
     kept = sink.messages[before:]
@@ -114,11 +124,18 @@ def _mended(made: Scene, sink: Peer, before: int, extra: int) -> list[str]:
     return found
 
 
+def _lapse(made: Scene) -> None:
+    """Let the time pass after which whoever ended without giving its claims back has lost them."""
+    with made.service() as service, service.store.writing() as tx:
+        long_ago = SystemClock().now() - timedelta(hours=1)
+        tx.execute(update(tables.outbox).where(tables.outbox.c.owner != "").values(lease_until=long_ago))
+
+
 def _fill(template: Scene, folder: Path, form: str, breaches: list[str]) -> str:
     """Send from a file system that is full; then make room, and send again."""
     folder.mkdir()
     size = sum(path.stat().st_size for path in template.folder.rglob("*") if path.is_file())
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size + 256 * 1024}", "harness", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size + ROOM}", "harness", str(folder)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode:
         return f"none to be had: {mounted.stderr.strip()}"
@@ -128,7 +145,7 @@ def _fill(template: Scene, folder: Path, form: str, breaches: list[str]) -> str:
             scene.settings(made, sink.port)
             ballast = folder / "ballast"
             with ballast.open("wb", buffering=0) as file:
-                for piece in (64 * 1024, 4096, 512, 1):
+                for piece in (1024 * 1024, 4096, 1):
                     while _written(file.write, bytes(piece)):
                         pass
             elsewhere = folder.parent / "full.log"

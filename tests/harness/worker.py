@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from reminders.clock import Clock, SystemClock
+from reminders.errors import RemindersError
 from reminders.jobs import scribe, workers
 from reminders.jobs.deliver import Delivered, deliver, recover, transport_of
 from reminders.jobs.service import Service
@@ -76,7 +77,7 @@ def live(scene: Scene) -> int:
     try:
         with scene.service() as service:
             return send_all(service)
-    except TROUBLE as error:
+    except (RemindersError, *TROUBLE) as error:
         print(f"the store: {error}", flush=True)
         return 2
 
