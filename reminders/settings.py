@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
 from reminders.catalogue import shape
-from reminders.catalogue.shape import Address, Link, Shape, Text, Whole, Zone, wrong
+from reminders.catalogue.shape import Address, Flag, Link, Shape, Text, Whole, Zone, wrong
 
 ENVIRONMENT = "REMINDERS_"
 
@@ -106,12 +106,18 @@ class Settings(Shape):
 
     pass_limit: Annotated[Whole, Field(ge=1)] = 500
     """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
+    redirect_all: Address | Literal[""] = ""
+    """An address that gets every mail in place of its recipient, to try things out with real people in the files."""
+    shadow: Flag = False
+    """true: every mail is composed, recorded and written to shadow/ in the data folder, and nothing is sent."""
     rate: Annotated[Whole, Field(ge=0, le=100_000)] = 25
     """How many messages a minute the relay may be given; 0 for as many as it takes."""
     in_flight: Annotated[Whole, Field(ge=1, le=1000)] = 1
     """How many messages one process may have begun and not yet recorded: so many a crash may leave in doubt."""
     per_domain: Annotated[Whole, Field(ge=0, le=1000)] = 0
     """How many messages may be in hand for one mail domain at once; 0 for as many as there are."""
+    per_person: Annotated[Whole, Field(ge=0, le=1000)] = 20
+    """How many mails one person gets in a day at most, whatever goes wrong; what exceeds it waits. 0 for any number."""
     attempts: Annotated[Whole, Field(ge=1, le=20)] = 3
     """How often a message may be started at the relay before it is given up."""
     message_deadline: Annotated[Seconds, Field(ge=5, le=600)] = 60.0
@@ -160,6 +166,8 @@ def written(name: str, value: Any) -> str:
     """A setting's value as it would be written in the file."""
     if name == "keep_past":
         return f"{value} months" if value else "for ever"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

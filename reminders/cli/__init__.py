@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from reminders.cli import asking, database, feeds, outbox, running
+from reminders.cli import asking, database, feeds, outbox, running, sending, why
 from reminders.errors import BadInput, RemindersError, WrongUse
 
 
@@ -25,8 +25,8 @@ def commands() -> None:
 
 
 for each in (
-    *(running.demo, running.run, running.refresh, running.remind, running.deliver, running.tidy),
-    *(asking.check, asking.simulate, feeds.feed, asking.preview, asking.why, asking.config),
+    *(running.demo, running.run, running.refresh, running.remind, running.deliver, sending.send_test, running.tidy),
+    *(asking.check, asking.simulate, feeds.feed, asking.preview, why.why, asking.config),
     *(asking.subscribers, outbox.outbox, database.db),
 ):
     commands.add_command(each)

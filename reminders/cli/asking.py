@@ -1,4 +1,4 @@
-"""The commands that only look: check, simulate, preview, feed, why, subscribers, config."""
+"""The commands that only look: check, simulate, preview, subscribers, config."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ import click
 from reminders.cli.options import clock_time, config_option, counted, json_option, now, opened, show
 
 if TYPE_CHECKING:
-    from reminders.catalogue.events import Event
     from reminders.jobs.foretelling import Foretold
     from reminders.jobs.service import Book
-    from reminders.planning.subscribers import Subscriber
     from reminders.settings import Settings
 
 LAST = 2200
@@ -198,60 +196,6 @@ def preview(event: str, kind: str | None, notice: str, html: bool, config: Path)
     found = letters(events[event], date, book.configuration.kinds[date.kind], sender(settings))
     read = render(book.templates, next(each for each in found if each.notice.kind.value == notice))
     click.echo(read.html if html else f"Subject: {read.subject}\n\n{read.text}", nl=html)
-
-
-@click.command()
-@click.argument("event")
-@click.argument("person")
-@config_option
-@json_option
-def why(event: str, person: str, config: Path, as_json: bool) -> None:
-    """Every notice about EVENT to PERSON (an address): what was mailed, what was not and why, and what is to come."""
-    from reminders.cli.outbox import record_facts, record_words
-    from reminders.errors import WrongUse
-    from reminders.store import events, ledger, people
-
-    with opened(config) as service, service.store.reading() as tx:
-        book = service.book(tx)
-        found = people.by_address(tx, person)
-        published = events.published_event(tx, event)
-        if published is None:
-            raise WrongUse(f"there is no event '{event}' in the store")
-        if found is None or book is None:
-            raise WrongUse(f"nobody in the store has the address {person}")
-        subscriber = people.subscribers(tx, book.configuration.audiences, ids=[found.id])[found.id]
-        records = ledger.why(tx, event, subscriber.id)
-        zone = service.settings.zone
-        coming = _coming(book, published.event, subscriber, service.settings.nation)
-
-    def words() -> Iterator[str]:
-        if subscriber.left_at is not None:
-            yield f"{person} left on {clock_time(subscriber.left_at, zone)} and gets no more mail."
-        elif not subscriber.audiences:
-            yield f"{person} is in no audience at present."
-        for record in records:
-            yield from record_words(record, zone)
-        for due, rule, kind in coming:
-            yield f"    to come  {clock_time(due, zone)}  {kind} {rule}"
-        if not records and not coming:
-            yield "Nothing was owed, and nothing is to come."
-
-    facts = {
-        "subscriber": subscriber.id,
-        "left_at": subscriber.left_at,
-        "notices": [record_facts(record) for record in records],
-        "to_come": [{"due_at": due, "rule": rule, "date": kind} for due, rule, kind in coming],
-    }
-    show(facts, as_json, words)
-
-
-def _coming(book: Book, event: Event, subscriber: Subscriber, nation: str) -> list[tuple[datetime, str, str]]:
-    from reminders.planning import plan
-
-    read = book.configuration
-    found = plan.to_come(event, subscriber, read.rules, read.kinds, after=now(), nation=nation)
-    named = ((date, rung, f" ({date.occurrence})" if date.occurrence else "") for date, rung in found)
-    return [(rung.due_at, rung.rule.id, f"{date.kind}{occurrence}") for date, rung, occurrence in named]
 
 
 @click.group()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reminders.cli.options import config_option, counted, now, opened
+from reminders.cli.sending import redirecting
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +57,7 @@ def _typed() -> str:
 
 @click.command()
 @click.option("--init", "make", is_flag=True, help="Make the store first, if there is none.")
+@redirecting
 @click.option("--only", type=click.Choice(["web", "worker"]), help="Only the pages, or only reading and mailing.")
 @config_option
 @click.pass_context
@@ -140,6 +142,10 @@ def _first_look(service: Service, only: str | None) -> None:
 
 def _where_mail_goes(service: Service) -> str:
     chosen = service.settings
+    if chosen.shadow:
+        return f"shadow: every mail is written to {service.data / 'shadow'}, and nothing is sent to anybody."
+    if chosen.smtp_host and chosen.redirect_all:
+        return f"Every mail goes to {chosen.redirect_all} instead of its recipient, through {chosen.smtp_host}."
     if chosen.smtp_host:
         return f"Mail goes to {chosen.smtp_host}:{chosen.smtp_port} ({chosen.smtp_security})."
     return f"smtp_host is not set: mails are written to {service.data / 'outbox'}, and nothing is sent to anybody."
@@ -228,6 +234,7 @@ def _tell_held(held: int) -> None:
 
 
 @click.command()
+@redirecting
 @config_option
 def deliver(config: Path) -> None:
     """Send what is owed and due. Exit 1 when something could not be sent."""

@@ -42,6 +42,8 @@ class Delivered:
 
 
 Tell = Callable[[Handled], None]
+Message = tuple[Claimed, ...]
+"""The rows that go as one message: one, or late reminders together."""
 
 
 async def deliver(
@@ -81,7 +83,7 @@ class _Pass:
         self._batch = min(window, BATCH)
         self._ready: asyncio.Queue[Ready | None] = asyncio.Queue(self._batch)
         self._in_hand: dict[int, Claimed] = {}
-        self._settling: set[asyncio.Future[bool]] = set()
+        self._settling: set[asyncio.Future[set[int]]] = set()
         self._answered = asyncio.Event()
         self._moved = asyncio.Event()
         self._error: BaseException | None = None
@@ -109,13 +111,13 @@ class _Pass:
                 taken = await self._scribe.do(lambda: take(self._service, self._owner, self._clock.now(), self._batch))
                 for handled in taken.dropped:
                     self._told(handled)
-                self._in_hand |= {each.row.id: each for each in taken.claimed}
+                self._in_hand |= {each.row.id: each for message in taken.claimed for each in message}
                 if taken.claimed:
-                    for ready in await asyncio.to_thread(self._prepare, taken.claimed):
+                    for claimed, ready in await asyncio.to_thread(self._prepare, taken.claimed):
                         if isinstance(ready, Ready):
                             await self._put(ready)
                         else:
-                            self._settle(ready)
+                            self._settle(claimed, "failed", ready, "compose")
                 elif not taken.dropped and not await self._more(taken.next_at):
                     break
         except TROUBLE as error:
@@ -125,9 +127,9 @@ class _Pass:
         for _ in range(self._width):
             await self._ready.put(None)
 
-    def _prepare(self, claimed: tuple[Claimed, ...]) -> list[Ready | Ending]:
+    def _prepare(self, claimed: tuple[Message, ...]) -> list[tuple[Message, Ready | str]]:
         now = self._clock.now()
-        return [prepare(self._service, each, now) for each in claimed]
+        return [(each, prepare(self._service, each, now)) for each in claimed]
 
     async def _put(self, ready: Ready) -> None:
         """Hand on to the senders. While they are slow the claims on what waits are kept up."""
@@ -173,12 +175,11 @@ class _Pass:
 
     async def _send(self, ready: Ready) -> None:
         """Send one message, holding a place in the window until it is recorded what became of it."""
-        row = ready.claimed.row
-        number, until = row.attempts + 1, None
+        until: datetime | None = None
 
         async def started() -> bool:
             nonlocal until
-            until = await self._scribe.begin(ready.message)
+            until = await self._scribe.begin(ready.messages)
             return until is not None
 
         def still() -> bool:
@@ -188,70 +189,94 @@ class _Pass:
             accepted = await self._transport.send(ready.data, ready.envelope, started, still)
         except NotStarted as error:
             if until is not None:  # so slow that another worker may have it by now
-                self._settle(Ending(row.id, number, "again", str(error), "dot", 0), begun=True)
-                return
-            self._in_hand.pop(row.id)
-            self._moved.set()
-            self._window.release()
-            why = "the person left just now, or another worker has it"
-            self._told(Handled(row.notice, ready.claimed.subscriber, "stopped", why))
+                self._settle(ready.claimed, "again", str(error), "dot", begun=True)
+            else:
+                self._window.release()
+                self._stopped(ready.claimed)
         except TROUBLE as error:  # at the fence: nothing of the message was handed over
             self._halt(str(error))
             self._window.release()
             self._release(ready.claimed)
         except DeliveryError as error:
-            self._refused(ready.claimed, error, number if until is not None else 0)
+            self._refused(ready.claimed, error, begun=until is not None)
         else:
-            self._settle(Ending(row.id, number, "sent", accepted.reply, "dot", 250), begun=True)
+            settings = self._service.settings
+            told = f"redirected to {settings.redirect_all}: " if settings.redirect_all else ""
+            outcome: Outcome = "shadow" if settings.shadow else "sent"
+            self._settle(ready.claimed, outcome, f"{told}{accepted.reply}", "dot", 250, begun=True)
 
-    def _refused(self, claimed: Claimed, error: DeliveryError, number: int) -> None:
-        """What an error means for the row and for the pass. `number` is that of the attempt, 0 when none was begun."""
-        row, verdict = claimed.row, error.verdict
+    def _stopped(self, claimed: Message) -> None:
+        """The fence did not let it through: its rows are dropped, or another's, or to be given back."""
+        for each in claimed:
+            why = "the person left just now, or another worker has it"
+            self._told(Handled(each.row.notice, each.subscriber, "stopped", why))
+        self._release(claimed)
+
+    def _refused(self, claimed: Message, error: DeliveryError, *, begun: bool) -> None:
+        """What an error means for the rows and for the pass."""
+        row, verdict = claimed[0].row, error.verdict
         if verdict in (Verdict.PAUSE, Verdict.FAULT, Verdict.DOUBT):
             # A relay that takes messages and never answers would put one after the other in doubt.
             self._halt(str(error), mend=verdict is Verdict.FAULT)
-        if not number and verdict in (Verdict.PAUSE, Verdict.FAULT):
+        again_at = SystemClock().now() + back_off(row.tries)
+        if not begun and verdict in (Verdict.PAUSE, Verdict.FAULT):
             # What no row can be at fault for holds none back: the most urgent goes first once the relay is back.
             self._window.release()
-            self._release(claimed, None if error.phase == "connect" else self._again_at(row.tries))
+            self._release(claimed, None if error.phase == "connect" else again_at)
             return
+        left = not begun or row.attempts + 1 < self._service.settings.attempts
         outcome: Outcome = "failed"
-        next_at = None
-        if not number or number < self._service.settings.attempts:
-            next_at = self._again_at(row.tries)
         if verdict is Verdict.DOUBT:
             outcome = "uncertain"
-            next_at = next_at if row.uncertain_policy == "resend" else None
-        elif verdict is not Verdict.FINAL and next_at:
+            left = left and row.uncertain_policy == "resend"
+        elif verdict is Verdict.FINAL:
+            left = False
+        elif left:
             outcome = "again"
-        else:
-            next_at = None
-        self._settle(Ending(row.id, number, outcome, str(error), error.phase, error.code, next_at), begun=True)
+        next_at = again_at if left else None
+        self._settle(claimed, outcome, str(error), error.phase, error.code, next_at=next_at, begun=True, counts=begun)
 
-    def _release(self, claimed: Claimed, next_at: datetime | None = None) -> None:
-        """Give a claim back that was never begun."""
-        self._settle(Ending(claimed.row.id, 0, "released", self._fault, "", 0, next_at))
+    def _release(self, claimed: Message, next_at: datetime | None = None) -> None:
+        """Give claims back that were never begun."""
+        self._settle(claimed, "released", self._fault, next_at=next_at)
 
-    def _settle(self, ending: Ending, *, begun: bool = False) -> None:
-        """Have it written what became of a message. Until it is, one that was `begun` keeps its place in the window."""
-        claimed = self._in_hand[ending.row]
+    def _settle(
+        self,
+        claimed: Message,
+        outcome: Outcome,
+        reply: str,
+        phase: str = "",
+        code: int = 0,
+        *,
+        next_at: datetime | None = None,
+        begun: bool = False,
+        counts: bool = True,
+    ) -> None:
+        """Have it written what became of a message. Until it is, one that was `begun` keeps its place in the window.
 
-        def written(done: asyncio.Future[bool]) -> None:
+        `counts`: an attempt of it was recorded.
+        """
+        number = claimed[0].row.attempts + 1 if begun and counts else 0
+        rows = {each.row.id: each for each in claimed}
+        written = self._scribe.settle([Ending(row, number, outcome, reply, phase, code, next_at) for row in rows])
+
+        def at_rest(done: asyncio.Future[set[int]]) -> None:
             self._settling.discard(done)
-            self._in_hand.pop(ending.row)
+            for row in rows:
+                self._in_hand.pop(row, None)
             self._moved.set()
             if begun:
                 self._window.release()
             if (error := done.exception()) is not None:
                 self._break(error)
-            elif ending.outcome != "released":
-                self._sent += ending.outcome == "sent"
-                state = "owed" if ending.outcome == "again" or ending.next_at else ending.outcome
-                self._told(Handled(claimed.row.notice, claimed.subscriber, state, ending.reply))
+            elif outcome != "released":
+                self._sent += outcome == "sent"
+                state = "owed" if next_at else {"again": "owed", "shadow": "dropped"}.get(outcome, outcome)
+                for each in claimed:
+                    self._told(Handled(each.row.notice, each.subscriber, state, reply))
 
-        settled = self._scribe.settle(ending)
-        self._settling.add(settled)
-        settled.add_done_callback(written)
+        self._settling.add(written)
+        written.add_done_callback(at_rest)
 
     def _halt(self, fault: str, *, mend: bool = False) -> None:
         if not self._fault:
@@ -263,9 +288,6 @@ class _Pass:
         self._error = self._error or error
         self._moved.set()
 
-    def _again_at(self, tries: int) -> datetime:
-        return SystemClock().now() + back_off(tries)
-
 
 def back_off(tries: int) -> timedelta:
     """How long to wait before the next try, spread so that many rows do not come back at once."""
@@ -276,10 +298,10 @@ def back_off(tries: int) -> timedelta:
 def transport_of(service: Service) -> Transport:
     """The relay of the settings, or the outbox folder while there is none."""
     chosen = service.settings
-    if not chosen.smtp_host:
+    if chosen.shadow or not chosen.smtp_host:
         from reminders.mail.folder import FolderTransport  # only one of the two is needed
 
-        return FolderTransport(service.data / "outbox")
+        return FolderTransport(service.data / ("shadow" if chosen.shadow else "outbox"))
     from reminders.mail.smtp import SmtpTransport  # only one of the two is needed
 
     return SmtpTransport(

@@ -26,14 +26,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    message: Message
+    messages: tuple[Message, ...]
     until: asyncio.Future[datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    ending: Ending
-    done: asyncio.Future[bool]
+    endings: Sequence[Ending]
+    done: asyncio.Future[set[int]]
 
 
 class Scribe:
@@ -53,22 +53,22 @@ class Scribe:
         """Run something else that writes, in its turn."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def begin(self, message: Message) -> datetime | None:
-        """The fence: until when (wall time) the message is this worker's; None when it may not be started.
+    async def begin(self, messages: tuple[Message, ...]) -> datetime | None:
+        """The fence: until when (wall time) a message is this worker's, for all its rows; None: it may not be started.
 
         Raises what the store does when it cannot be written: then it may not be started either.
         """
-        begun = _Begun(message, asyncio.get_running_loop().create_future())
+        begun = _Begun(messages, asyncio.get_running_loop().create_future())
         self._begun.append(begun)
         self._write()
         return await begun.until
 
-    def settle(self, ending: Ending) -> asyncio.Future[bool]:
-        """What became of a message, to be written whatever is the matter with the store at first.
+    def settle(self, endings: Sequence[Ending]) -> asyncio.Future[set[int]]:
+        """What became of a message, to be written whatever is the matter with the store: it is known only here.
 
-        It is known only here. True when the message was still this worker's.
+        Gives the rows that were still this worker's.
         """
-        ended = _Ended(ending, asyncio.get_running_loop().create_future())
+        ended = _Ended(endings, asyncio.get_running_loop().create_future())
         self._ended.append(ended)
         self._write()
         return ended.done
@@ -103,16 +103,21 @@ class Scribe:
                 continue
             tries = 0
             for fence in begun:
-                fence.until.set_result(until.get(fence.message.row))
+                fence.until.set_result(until.get(fence.messages[0].row))
             for each in ended:
-                each.done.set_result(each.ending.row in own)
+                each.done.set_result(own & {ending.row for ending in each.endings})
         self._writing = None
 
     def _commit(self, begun: Sequence[_Begun], ended: Sequence[_Ended]) -> tuple[dict[int, datetime], set[int]]:
         now, wall_now = self._clock.now(), SystemClock().now()
         with self._store.writing() as tx:
             started = sending.begin(
-                tx, [each.message for each in begun], self._owner, now=now, wall_now=wall_now, lease=self._lease
+                tx,
+                [row for each in begun for row in each.messages],
+                self._owner,
+                now=now,
+                wall_now=wall_now,
+                lease=self._lease,
             )
-            own = sending.settle(tx, [each.ending for each in ended], self._owner, now=now)
+            own = sending.settle(tx, [row for each in ended for row in each.endings], self._owner, now=now)
         return dict.fromkeys(started, wall_now + self._lease), own

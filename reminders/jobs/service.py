@@ -88,7 +88,7 @@ class Service:
     @property
     def rate(self) -> int:
         """How many messages a minute may go; 0 for as many as are taken. A folder takes all."""
-        return self.settings.rate if self.settings.smtp_host else 0
+        return self.settings.rate if self.settings.smtp_host and not self.settings.shadow else 0
 
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""

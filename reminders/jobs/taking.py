@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.catalogue.series import find
@@ -19,16 +19,13 @@ from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
 from reminders.store import events, outbox, pace, people, sending
 from reminders.store.outbox import IN_DOUBT
-from reminders.store.sending import Ending, Message
+from reminders.store.sending import LATE, Message
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from reminders.catalogue.events import PublishedEvent
     from reminders.store.rows import Row
-
-LATE = timedelta(hours=1)
-"""A reminder sent this long after it was due says that it is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +54,28 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was claimed and what was dropped. `next_at` (wall time): more is due, but none may go before then."""
+    """What was claimed, message by message, and what was dropped.
 
-    claimed: tuple[Claimed, ...] = ()
+    `next_at` (wall time): more is due, but none may go before then.
+    """
+
+    claimed: tuple[tuple[Claimed, ...], ...] = ()
     dropped: tuple[Handled, ...] = ()
     next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A message that can be begun."""
+    """A message that can be begun: as `messages` to the store, a row each, as `data` to the relay."""
 
-    claimed: Claimed
-    message: Message
+    claimed: tuple[Claimed, ...]
+    messages: tuple[Message, ...]
     data: bytes = field(repr=False)
     envelope: Envelope
 
 
 def take(service: Service, owner: str, now: datetime, most: int) -> Taken:
-    """Claim up to so many rows, the most urgent first, and ask again whether each is still wanted."""
+    """Claim up to so many messages, the most urgent first, and ask again whether each row is still wanted."""
     wall_now, rate = SystemClock().now(), service.rate
     with service.store.writing() as tx:
         if rate:
@@ -83,7 +83,7 @@ def take(service: Service, owner: str, now: datetime, most: int) -> Taken:
             if not left.messages:
                 return Taken(next_at=left.next_at if sending.waiting(tx, now=now, wall_now=wall_now) else None)
             most = min(most, left.messages)
-        rows = sending.claim(
+        messages = sending.claim(
             tx,
             owner,
             now=now,
@@ -91,15 +91,20 @@ def take(service: Service, owner: str, now: datetime, most: int) -> Taken:
             lease=lease(service),
             most=most,
             per_domain=service.settings.per_domain,
+            per_person=service.settings.per_person,
         )
-        asked = list(_ask(tx, service.book(tx), rows, now)) if rows else []
-        for row, answer in zip(rows, asked, strict=True):
+        rows = [row for message in messages for row in message]
+        found = _ask(tx, service.book(tx), rows, now) if rows else ()
+        answers = dict(zip((row.id for row in rows), found, strict=True))
+        for id, answer in answers.items():
             if isinstance(answer, Handled):
-                sending.drop(tx, row.id, Reason(answer.why), now)
-        claimed = tuple(each for each in asked if isinstance(each, Claimed))
+                sending.drop(tx, id, Reason(answer.why), now)
+        asked = [[answers[row.id] for row in message] for message in messages]
+        wanted = [tuple(each for each in message if isinstance(each, Claimed)) for message in asked]
+        claimed = tuple(message for message in wanted if message)
         if rate and claimed:
             pace.spend(tx, rate, len(claimed), wall_now)
-    return Taken(claimed, tuple(each for each in asked if isinstance(each, Handled)))
+    return Taken(claimed, tuple(each for each in answers.values() if isinstance(each, Handled)))
 
 
 def _ask(tx: Connection, book: Book | None, rows: Sequence[Row], now: datetime) -> Iterator[Claimed | Handled]:
@@ -125,36 +130,45 @@ def _ask(tx: Connection, book: Book | None, rows: Sequence[Row], now: datetime) 
         )
 
 
-def prepare(service: Service, claimed: Claimed, now: datetime) -> Ready | Ending:
-    """The message of a claimed row; if it cannot be composed, the row has failed, and no other has.
+def prepare(service: Service, claimed: tuple[Claimed, ...], now: datetime) -> Ready | str:
+    """The message of claimed rows; why it cannot be composed if that is so: then they have failed, and no others have.
 
     What may have arrived is sent again as the same bytes. What was refused is composed anew, and keeps its Message-ID
     only while it says the same and is not late.
     """
-    row = claimed.row
+    row = claimed[0].row
     try:
         data, composed_at, message_id = row.body, row.composed_at or now, row.message_id
         if data is not None and row.reason != IN_DOUBT:
-            same = now - composed_at <= LATE and compose_row(service, claimed, message_id, composed_at) == data
+            same = now - composed_at <= LATE and compose_rows(service, claimed, message_id, composed_at) == data
             data = data if same else None
         if data is None:
             composed_at, message_id = now, message_id_of(service.settings, row.notice, row.attempts)
-            data = compose_row(service, claimed, message_id, composed_at)
-        envelope = Envelope(service.sender().mail_from, claimed.subscriber.address)
-        return Ready(claimed, Message(row.id, message_id, sending.pack(data), composed_at), data, envelope)
-    except Exception as error:  # whatever a template or a fact does, it is this row's failure and no other's
-        return Ending(row.id, 0, "failed", f"cannot be composed: {error}", "compose", 0)
+            data = compose_rows(service, claimed, message_id, composed_at)
+        recipient = service.settings.redirect_all or claimed[0].subscriber.address
+        envelope = Envelope(service.sender().mail_from, recipient)
+        packed = sending.pack(data)
+        messages = tuple(Message(each.row.id, message_id, packed, composed_at) for each in claimed)
+        return Ready(claimed, messages, data, envelope)
+    except Exception as error:  # whatever a template or a fact does, it is this message's failure and no other's
+        return f"cannot be composed: {error}"
 
 
-def compose_row(service: Service, claimed: Claimed, message_id: str, now: datetime) -> bytes:
-    """The message of a claimed row, as the bytes that go over the wire."""
+def compose_rows(service: Service, claimed: tuple[Claimed, ...], message_id: str, now: datetime) -> bytes:
+    """The message of claimed rows, as the bytes that go over the wire."""
+    letters = (_letter(service, each, message_id, now) for each in claimed)
+    first, *others = sorted(letters, key=lambda each: each.date.when.first or date.max)
+    return compose.compose(claimed[0].book.templates, replace(first, others=tuple(others)))
+
+
+def _letter(service: Service, claimed: Claimed, message_id: str, now: datetime) -> Letter:
     notice, configuration = claimed.row.notice, claimed.book.configuration
     dated = find(claimed.event, (notice.date_kind, notice.occurrence))
     if dated is None:
         raise ValueError(f"{notice.event} has no date {notice.date_kind} {notice.occurrence}")
     meant_at = max(notice.due_at, dated.known_at, claimed.subscriber.joined_at)
     news = notice.kind is not NoticeKind.REMINDER
-    letter = Letter(
+    return Letter(
         notice=notice,
         subscriber=claimed.subscriber,
         event=claimed.event.event,
@@ -170,7 +184,6 @@ def compose_row(service: Service, claimed: Claimed, message_id: str, now: dateti
         lists=lists(configuration.audiences, claimed.subscriber, claimed.event.event, notice.date_kind),
         parent_ids=tuple(dict.fromkeys(each.message_id for each in claimed.before)) if news else (),
     )
-    return compose.compose(claimed.book.templates, letter)
 
 
 def lease(service: Service) -> timedelta:

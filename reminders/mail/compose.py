@@ -20,7 +20,7 @@ from typing import Any
 from reminders.catalogue.events import Catalogue, Kind
 from reminders.errors import BadInput, Problem
 from reminders.mail.envelope import ascii_domain
-from reminders.mail.letter import Letter, Service, values
+from reminders.mail.letter import Letter, Service, filled, kind_of, values
 from reminders.mail.samples import INVENTED, letters, samples, shape_of
 from reminders.mail.templates import FOLDER, Templates, fetches
 
@@ -83,16 +83,16 @@ def compose(templates: Templates, letter: Letter) -> bytes:
 
 def render(templates: Templates, letter: Letter) -> Rendered:
     """Fill in the three templates of a letter. Raises BadInput when one of them cannot be."""
-    kind, filled = letter.notice.kind, values(letter)
-    subject = templates.subject(kind, filled)
+    kind, known = kind_of(letter), filled(letter)
+    subject = templates.subject(kind, known)
     if len(subject) > SUBJECT:
         title = letter.event.title
         cut = title[: max(len(title) - (len(subject) - SUBJECT), 24) - 1]
         cut = cut.rpartition(" ")[0] or cut
-        subject = templates.subject(kind, filled | {"title": cut.rstrip(" ,;:-–") + "…"})
+        subject = templates.subject(kind, known | {"title": cut.rstrip(" ,;:-–") + "…"})
     if _SECURE in subject.casefold():
         raise BadInput([Problem(f"{FOLDER}{kind}.subject.txt.j2", 1, 1, f"a subject may not say {_SECURE}: {subject}")])
-    return Rendered(subject, _wrapped(templates.text(kind, filled)), templates.html(kind, filled))
+    return Rendered(subject, _wrapped(templates.text(kind, known)), templates.html(kind, known))
 
 
 def check(
@@ -127,7 +127,7 @@ def check(
         for letter in letters(event, each, kind, service):
             # Templates can ask only what is empty and what `change` is: letters alike in that are filled in alike.
             flags = (value if name == "change" else bool(value) for name, value in values(letter).items())
-            branches = (letter.notice.kind, *flags)
+            branches = (kind_of(letter), *flags)
             if branches in seen and not every:
                 continue
             seen.add(branches)
@@ -137,7 +137,7 @@ def check(
 
 
 def _problems(templates: Templates, letter: Letter) -> Iterator[Problem]:
-    name = f"{FOLDER}{letter.notice.kind}"
+    name = f"{FOLDER}{kind_of(letter)}"
     try:
         rendered = render(templates, letter)
     except BadInput as error:

@@ -12,6 +12,7 @@ from reminders.catalogue.dates import When, parse_when
 from reminders.catalogue.events import Event, EventDate, Kind, Status, read_fact
 from reminders.catalogue.wording import short, words
 from reminders.mail.envelope import ascii_domain
+from reminders.mail.templates import DIGEST
 from reminders.planning.notices import Notice, NoticeKind
 from reminders.planning.subscribers import Subscriber
 
@@ -42,7 +43,8 @@ class Letter:
     `message_id` and `parent_ids` (earlier mails to the same person about the same date, oldest first) are written
     with their angle brackets. The URLs are "" while nothing is public. `composed_at` is an aware instant: the Date.
     `meant_at` is when a reminder that goes out late should have gone; None when it is in time. `lists` are the labels
-    of the audiences by which the person follows the date.
+    of the audiences by which the person follows the date. `others` are letters that go in the same mail: it is then a
+    digest, and this is its first.
     """
 
     notice: Notice
@@ -59,6 +61,25 @@ class Letter:
     meant_at: datetime | None = None
     lists: tuple[str, ...] = ()
     parent_ids: tuple[str, ...] = ()
+    others: tuple[Letter, ...] = ()
+
+
+def kind_of(letter: Letter) -> str:
+    """The kind of mail, as the templates are called."""
+    return DIGEST if letter.others else letter.notice.kind.value
+
+
+def filled(letter: Letter) -> dict[str, object]:
+    """Everything the templates fill in: `values`, and for a digest those of each of its letters."""
+    if not letter.others:
+        return {**values(letter)}
+    together = (letter, *letter.others)
+    lists = dict.fromkeys(name for each in together for name in each.lists)
+    return values(letter) | {
+        "lists": ", ".join(lists),
+        "dates": [values(each) for each in together],
+        "count": str(len(together)),
+    }
 
 
 def values(letter: Letter) -> dict[str, str | bool]:

@@ -49,6 +49,22 @@ INVENTED = (
 """So that the templates are checked even while the catalogue is empty."""
 
 
+def invented(address: str, service: Service, message_id: str, now: datetime) -> Letter:
+    """A reminder of something that there is not, to try whether mail arrives."""
+    event, date, kind = INVENTED[0]
+    event = replace(event, title="A test: this mail is about nothing", link="", contact="", source=None, description="")
+    letter = next(
+        letters(event, replace(date, note="", location="", inferred=""), kind, replace(service, public_url=""))
+    )
+    return replace(
+        letter,
+        subscriber=Subscriber(0, address, "", now),
+        message_id=message_id,
+        composed_at=now,
+        lists=(),
+    )
+
+
 def samples(date: EventDate, *, every: bool) -> Iterator[EventDate]:
     """Of a series those of its occurrences that are different, and the first that is not; a plain date as it is.
 
@@ -105,7 +121,7 @@ def letters(event: Event, date: EventDate, kind: Kind, service: Service) -> Iter
                 expires_at=_THEN + timedelta(days=1),
                 before=before.fact if before else "",
             )
-            yield Letter(
+            letter = Letter(
                 notice=notice,
                 subscriber=Subscriber(1, "someone@example.org", "" if late else "Someone", _THEN),
                 event=event,
@@ -120,3 +136,6 @@ def letters(event: Event, date: EventDate, kind: Kind, service: Service) -> Iter
                 meant_at=_THEN if late else None,
                 lists=() if late else ("All doctors in training",),
             )
+            yield letter
+            if notice_kind is NoticeKind.REMINDER:
+                yield replace(letter, others=(letter,) * 3)

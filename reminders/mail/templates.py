@@ -23,6 +23,9 @@ from reminders.planning.notices import NoticeKind
 
 FOLDER = "templates/mail/"
 PARTS = ("subject.txt.j2", "txt.j2", "mjml.j2")
+DIGEST = "digest"
+KINDS = (*(kind.value for kind in NoticeKind), DIGEST)
+"""Of each there are the three parts."""
 MAX_CHARACTERS = 100_000
 
 NAMES: Mapping[str, str] = MappingProxyType(
@@ -61,6 +64,14 @@ NAMES: Mapping[str, str] = MappingProxyType(
 )
 """Everything a template may fill in, with its meaning. All are text, empty when not known, but two flags."""
 
+DIGEST_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "dates": "the dates of the mail, for {% for date in dates %}: each has the names above",
+        "count": "how many they are",
+    }
+)
+"""What a digest may fill in beside that, which for itself is about the first of its dates."""
+
 CHANGES: Mapping[str, str] = MappingProxyType(
     {
         "moved": "it has another date",
@@ -82,6 +93,9 @@ FILTERS = MappingProxyType(
         "lower": lambda text: text.lower(),
     }
 )
+
+EACH = "date"
+"""What a digest calls each of its dates."""
 
 _ALLOWED = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Extends, nodes.Block),
@@ -127,20 +141,20 @@ class Templates:
         self._environment.tests.clear()
         self._environment.filters = dict(FILTERS)
         problems = [problem for name, text in sources.items() for problem in self._problems(name, text, sources)]
-        wanted = [f"{kind}.{part}" for kind in NoticeKind for part in PARTS]
+        wanted = [f"{kind}.{part}" for kind in KINDS for part in PARTS]
         problems += [Problem(FOLDER + name, 0, 0, "this template is missing") for name in wanted if name not in sources]
         if problems:
             raise BadInput(problems)
 
-    def subject(self, kind: NoticeKind, values: Mapping[str, str | bool]) -> str:
+    def subject(self, kind: str, values: Mapping[str, object]) -> str:
         """The subject, on one line whatever the values hold."""
         return " ".join(self._render(f"{kind}.subject.txt.j2", values).split())
 
-    def text(self, kind: NoticeKind, values: Mapping[str, str | bool]) -> str:
+    def text(self, kind: str, values: Mapping[str, object]) -> str:
         """The text part as the template lays it out."""
         return self._render(f"{kind}.txt.j2", values)
 
-    def html(self, kind: NoticeKind, values: Mapping[str, str | bool]) -> str:
+    def html(self, kind: str, values: Mapping[str, object]) -> str:
         """The HTML part. Raises BadInput when the filled-in template is not valid MJML."""
         name = f"{kind}.mjml.j2"
         source = self._render(name, values)
@@ -151,7 +165,7 @@ class Templates:
             write = "close every tag, in the right order, and write & as &amp;"
             raise BadInput([Problem(FOLDER + name, 0, 0, f"not valid MJML: {error}", write)]) from error
 
-    def _render(self, name: str, values: Mapping[str, str | bool]) -> str:
+    def _render(self, name: str, values: Mapping[str, object]) -> str:
         return self._environment.get_template(name).render(values)
 
     def _problems(self, name: str, text: str, sources: Mapping[str, str]) -> Iterator[Problem]:
@@ -175,12 +189,18 @@ class Templates:
         except ValueError:  # a number that Python refuses to read
             yield at(1, "", "a number is too long")
             return
+        digest = name.startswith(f"{DIGEST}.")
+        known = {*NAMES, *DIGEST_NAMES, EACH} if digest else set(NAMES)
         for node, line in _walk(tree, 1):
-            if not isinstance(node, _ALLOWED):
+            if isinstance(node, nodes.For | nodes.Getattr) and digest:
+                if not (_goes_through_dates(node) if isinstance(node, nodes.For) else _is_of_a_date(node)):
+                    write = f"{{% for {EACH} in dates %}}, and in it such as {{{{ {EACH}.title }}}}"
+                    yield at(line, "", "this is not how a digest goes through its dates", write)
+            elif not isinstance(node, _ALLOWED):
                 what = f"{type(node).__name__.lower()} cannot be used in a mail template"
                 yield at(line, "", what, "only {{ name }}, {% if name %} and {% extends %}")
-            elif isinstance(node, nodes.Name) and node.name not in NAMES:
-                yield at(line, node.name, f"there is no '{node.name}' to fill in", _nearest(node.name, NAMES))
+            elif isinstance(node, nodes.Name) and node.name not in known:
+                yield at(line, node.name, f"there is no '{node.name}' to fill in", _nearest(node.name, known))
             elif isinstance(node, nodes.Filter) and (node.name not in FILTERS or node.args or node.kwargs):
                 yield at(line, "|", f"'|{node.name}' cannot be used", f"one of {', '.join(FILTERS)}")
             elif isinstance(node, nodes.Compare) and not _compares_change(node):
@@ -227,6 +247,22 @@ class Templates:
                 yield Problem(FOLDER + name, node.lineno, 1, what, f"put it into one of {', '.join(sorted(known))}")
 
 
+def _goes_through_dates(node: nodes.For) -> bool:
+    plain = node.test is None and not node.recursive
+    target, source = node.target, node.iter
+    return (
+        plain
+        and isinstance(target, nodes.Name)
+        and target.name == EACH
+        and isinstance(source, nodes.Name)
+        and source.name == "dates"
+    )
+
+
+def _is_of_a_date(node: nodes.Getattr) -> bool:
+    return isinstance(node.node, nodes.Name) and node.node.name == EACH and node.attr in NAMES
+
+
 def _compares_change(node: nodes.Compare) -> bool:
     return (
         isinstance(node.expr, nodes.Name)
@@ -252,7 +288,7 @@ def _walk(node: nodes.Node, line: int) -> Iterator[tuple[nodes.Node, int]]:
     """A node and all below it with their lines, but nothing inside a node that is refused: one word is enough."""
     line = node.lineno or line  # some nodes have none
     yield node, line
-    if isinstance(node, _ALLOWED):
+    if isinstance(node, (*_ALLOWED, nodes.For, nodes.Getattr)):
         for child in node.iter_child_nodes():
             yield from _walk(child, line)
 

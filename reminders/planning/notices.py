@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NOT_FOLLOWING = "not-following"  # the person, audience, rule or event is gone from the files
     TOLD = "told"  # the person's last mail already says what is now so
     DISCARDED = "discarded"  # an operator said so
+    SHADOW = "shadow"  # it was composed only to be looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Row:
     often the message was begun at a server, `tries` how often it was put back, `deaths` how often a worker ended with
     it in hand before that. `next_at` and `lease_until` are wall time, the rest event time. `message_id`, `composed_at`
     and `body` (the very bytes) are those of the last attempt, `body` until the row is sent or dropped; listings leave
-    it None. `reply` is what the server said last.
+    it None. `reply` is what the server said last. Rows of one `bundle` go as one message.
     """
 
     id: int
@@ -46,6 +46,7 @@ class Row:
     settled_at: datetime | None
     batch: int
     deaths: int = 0
+    bundle: int | None = None
 
 
 def read_row(stored: Mapping[Any, Any]) -> Row:
@@ -85,6 +86,7 @@ def read_row(stored: Mapping[Any, Any]) -> Row:
         settled_at=stored["settled_at"],
         batch=stored["batch"],
         deaths=stored["deaths"],
+        bundle=stored["bundle"],
     )
 
 

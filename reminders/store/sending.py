@@ -22,13 +22,18 @@ from typing import Any, Literal
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 from sqlalchemy import Row as StoredRow
 
-from reminders.planning.notices import Reason
+from reminders.planning.notices import NoticeKind, Reason
 from reminders.store.engine import take_turns
 from reminders.store.outbox import IN_DOUBT, KNOWN_SENT, LOST
 from reminders.store.rows import Row, log, read_row
 from reminders.store.tables import IN_HAND, OWED, attempt, in_hand, outbox, subscriber
 
-Outcome = Literal["sent", "again", "failed", "uncertain", "released"]
+LATE = timedelta(hours=1)
+"""A reminder sent this long after it was due is late."""
+MANY, MOST = 3, 40
+"""More than so many late reminders to one person go as one message, and so many as one at most."""
+
+Outcome = Literal["sent", "again", "failed", "uncertain", "released", "shadow"]
 
 # What each message needs is built once: building it costs more than running it.
 _other = outbox.alias("other")
@@ -43,6 +48,25 @@ _WAITING = (
     .limit(bindparam("most"))
 )
 _DUE = _WAITING.with_for_update(of=outbox, skip_locked=True)
+_THEIRS = (
+    select(outbox)
+    .where(OWED, outbox.c.subscriber.in_(bindparam("people", expanding=True)), outbox.c.due_at <= bindparam("now"))
+    .where(or_(outbox.c.next_at.is_(None), outbox.c.next_at <= bindparam("wall_now")))
+    .order_by(outbox.c.expires_at, outbox.c.id)
+    .with_for_update()
+)
+_BUNDLED = update(outbox).where(outbox.c.id.in_(bindparam("rows", expanding=True))).values(bundle=bindparam("lead"))
+_GOT = (
+    select(outbox.c.subscriber, outbox.c.message_id, outbox.c.settled_at)
+    .where(outbox.c.subscriber.in_(bindparam("people", expanding=True)), outbox.c.settled_at > bindparam("since"))
+    .where(outbox.c.state.in_(KNOWN_SENT))
+)
+_WAIT = (
+    update(outbox)
+    .where(OWED, outbox.c.subscriber == bindparam("person"))
+    .where(or_(outbox.c.next_at.is_(None), outbox.c.next_at < bindparam("until")))
+    .values(next_at=bindparam("until"), reply=bindparam("why"))
+)
 _BUSY = (
     select(subscriber.c.domain, func.count()).join_from(outbox, subscriber).where(IN_HAND).group_by(subscriber.c.domain)
 )
@@ -120,14 +144,40 @@ def claim(
     lease: timedelta,
     most: int = 1,
     per_domain: int = 0,
-) -> list[Row]:
+    per_person: int = 0,
+) -> list[tuple[Row, ...]]:
     """Take the most urgent rows that are due and need not wait, for `owner` alone and until the lease runs out.
 
-    Urgent is what expires first. One person has one row in hand at a time, so that what a mail told is known when the
-    next is decided; a mail domain has at most `per_domain` (0: as many as there are). A row that a worker died of comes
-    alone. Claims take turns, so that this holds for all machines together.
+    Each of up to `most` tuples is one message: a row, or more than `MANY` late reminders to one person. Urgent is what
+    expires first. One person has one message in hand at a time, so that what a mail told is known when the next is
+    decided, and gets `per_person` (0: any number) in a day; what exceeds them waits. A mail domain has at most
+    `per_domain` (0: any number) in hand. A row that a worker died of comes alone. Claims take turns, so that all this
+    holds for all machines together.
     """
     take_turns(tx, "claim")
+    chosen: list[StoredRow[Any]] = []
+    while not chosen:
+        found = _candidates(tx, now, wall_now, most, per_domain)
+        full = _full(tx, found, now, wall_now, per_person) if per_person else {}
+        chosen = [row for row in found if row.subscriber not in full]
+        if not full:
+            break
+    bundles = _bundles(tx, chosen, now, wall_now)
+    ids = [row.id for bundle in bundles for row in bundle]
+    if ids:
+        tx.execute(_CLAIMED, {"rows": ids, "by": owner, "until": wall_now + lease})
+    taken = {"state": "claimed", "owner": owner, "lease_until": wall_now + lease}
+    return [
+        tuple(
+            read_row({**row._mapping, **taken, "bundle": bundle[0].id if len(bundle) > 1 else row.bundle})
+            for row in bundle
+        )
+        for bundle in bundles
+    ]
+
+
+def _candidates(tx: Connection, now: datetime, wall_now: datetime, most: int, per_domain: int) -> list[StoredRow[Any]]:
+    """The rows to claim as far as pace and persons in hand decide it, one a person."""
     busy = {domain: count for domain, count in tx.execute(_BUSY)} if per_domain else {}
     full = [domain for domain, count in busy.items() if count >= per_domain]
     found = tx.execute(_DUE, {"now": now, "wall_now": wall_now, "full": full, "most": 4 * most if most > 1 else 1})
@@ -141,11 +191,60 @@ def claim(
         chosen[row.subscriber] = row
         if row.deaths:
             break
-    taken = {"state": "claimed", "owner": owner, "lease_until": wall_now + lease}
-    if chosen:
-        ids = [row.id for row in chosen.values()]
-        tx.execute(_CLAIMED, {"rows": ids, "by": owner, "until": wall_now + lease})
-    return [read_row({**row._mapping, **taken}) for row in chosen.values()]
+    return list(chosen.values())
+
+
+def _full(
+    tx: Connection, rows: Sequence[StoredRow[Any]], now: datetime, wall_now: datetime, per_person: int
+) -> dict[int, datetime]:
+    """Who has got all that one person gets in a day, and when (event time) there is room again. Their rows wait."""
+    since = now - timedelta(days=1)
+    mails: dict[int, dict[str, datetime]] = {}
+    people = [row.subscriber for row in rows]
+    for person, message_id, at in tx.execute(_GOT, {"people": people, "since": since}):
+        mails.setdefault(person, {})[message_id] = at
+    room = {
+        person: sorted(got.values())[-per_person] + timedelta(days=1)
+        for person, got in mails.items()
+        if len(got) >= per_person
+    }
+    for row in rows:
+        if row.subscriber in room:
+            wait = wall_now + max(room[row.subscriber] - now, timedelta(minutes=1))
+            reply = f"waits: this person got {per_person} mails in a day"
+            tx.execute(_WAIT, {"person": row.subscriber, "until": wait, "why": reply})
+    return room
+
+
+def _bundles(
+    tx: Connection, rows: Sequence[StoredRow[Any]], now: datetime, wall_now: datetime
+) -> list[list[StoredRow[Any]]]:
+    """Each row with those that go in the same message, as far as there are any: urgent first, the row itself ahead."""
+    leads = {row.subscriber for row in rows if row.bundle is not None or (_late(row, now) and not row.deaths)}
+    theirs: dict[int, list[StoredRow[Any]]] = {}
+    if leads:
+        for row in tx.execute(_THEIRS, {"people": sorted(leads), "now": now, "wall_now": wall_now}):
+            theirs.setdefault(row.subscriber, []).append(row)
+    bundles = []
+    for row in rows:
+        others = [each for each in theirs.get(row.subscriber, ()) if each.id != row.id]
+        if row.bundle is not None:
+            others = [each for each in others if each.bundle == row.bundle]
+        else:
+            others = [each for each in others if _late(each, now) and not each.deaths][: MOST - 1]
+            if not _late(row, now) or row.deaths or len(others) < MANY:
+                others = []
+        bundle = [row, *others]
+        bundles.append(bundle)
+        if others and row.bundle is None:
+            tx.execute(_BUNDLED, {"rows": [each.id for each in bundle], "lead": row.id})
+    return bundles
+
+
+def _late(row: StoredRow[Any], now: datetime) -> bool:
+    """Whether it is a late reminder that nobody can have seen, and so may go together with others."""
+    fresh = row.bundle is None and not row.attempts and row.kind == NoticeKind.REMINDER.value
+    return fresh and now - row.due_at > LATE
 
 
 def waiting(tx: Connection, *, now: datetime, wall_now: datetime) -> bool:
@@ -165,10 +264,13 @@ def begin(
     """The fence: commit this, then send. The rows whose message may be started now.
 
     Counts the attempt, starts a new lease and freezes the message. A row that is not this owner's any more may not be
-    started, nor one whose person has left meanwhile; that one is dropped.
+    started, nor any that goes in the same message, nor one whose person has left meanwhile; that one is dropped.
     """
     locked = _locked(tx, [each.row for each in messages])
-    own = [each for each in messages if (row := locked[each.row]).owner == owner and row.state == "claimed"]
+    others = {
+        each.message_id for each in messages if (locked[each.row].owner, locked[each.row].state) != (owner, "claimed")
+    }
+    own = [each for each in messages if each.message_id not in others]
     left = _left(tx, {locked[each.row].subscriber for each in own})
     for each in own:
         if locked[each.row].subscriber in left:
@@ -201,7 +303,8 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
     "again" owes a row again at its `next_at`. "uncertain" does so too when there is a `next_at`, and the same bytes may
     then arrive twice; without it the row rests, uncertain. "failed", "again" and "released" may also end a claim that
     was never begun, which charges no attempt; "released" gives it back because nobody could be reached, which is no try
-    of it. A message known to be sent is recorded as sent whoever has the row by now.
+    of it. "shadow" ends what was composed only to be looked at. A message known to be sent is recorded as sent whoever
+    has the row by now.
     """
     locked = _locked(tx, [each.row for each in endings])
     _end_attempts(tx, [each for each in endings if each.number], owner, now)
@@ -216,17 +319,20 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
                 raise ValueError(f"outbox row {each.row} was never begun, so it cannot be {each.outcome}")
         elif each.outcome != "sent" or row.state == "sent":
             continue
-        rests = each.outcome in ("sent", "failed") or (each.outcome == "uncertain" and not each.next_at)
+        rests = each.outcome in ("sent", "failed", "shadow") or (each.outcome == "uncertain" and not each.next_at)
         doubt = each.outcome == "uncertain" or (not rests and row.reason == IN_DOUBT)
-        columns: dict[str, Any] = {"row": each.row, "state": each.outcome if rests else "owed", "owner": ""}
+        state = "dropped" if each.outcome == "shadow" else each.outcome
+        columns: dict[str, Any] = {"row": each.row, "state": state if rests else "owed", "owner": ""}
         columns |= {"lease_until": None, "next_at": each.next_at, "reply": each.reply}
-        columns |= {"reason": IN_DOUBT if doubt else "", "settled_at": now if rests else None}
+        reason = Reason.SHADOW.value if each.outcome == "shadow" else ""
+        columns |= {"reason": IN_DOUBT if doubt else reason, "settled_at": now if rests else None}
         columns |= {"tries": row.tries + (not rests and (each.outcome != "released" or each.next_at is not None))}
         changed.append(columns)
         if each.outcome != "released":
             story.setdefault((columns["state"], _words(each)), []).append(each.row)
-    _change(tx, (each for each in changed if each["state"] != "sent"))
-    _change(tx, ({**each, "body": None} for each in changed if each["state"] == "sent"))
+    over = ("sent", "dropped")
+    _change(tx, (each for each in changed if each["state"] not in over))
+    _change(tx, ({**each, "body": None} for each in changed if each["state"] in over))
     for (after, words), ids in story.items():
         log(tx, ids, after, words, now)
     return own

@@ -255,7 +255,7 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
-# The three parts of the outbox, each with its own partial index: one index over all states would tempt SQLite to sort
+# The parts of the outbox, each with its own partial index: one index over all states would tempt SQLite to sort
 # every owed row at each claim. States are literals here, because a bound parameter would match no partial index.
 OWED = outbox.c.state == literal_column("'owed'")
 
@@ -266,6 +266,7 @@ def in_hand(rows: FromClause) -> ColumnElement[bool]:
 
 
 IN_HAND = in_hand(outbox)
+SETTLED = outbox.c.settled_at.is_not(None)
 AT_REST = outbox.c.state.in_([literal_column(f"'{state}'") for state in STATES[3:]])
 Index(
     "ix_outbox_due",
@@ -277,6 +278,8 @@ Index(
     postgresql_where=OWED,
 )
 Index("ix_outbox_in_hand", outbox.c.lease_until, sqlite_where=IN_HAND, postgresql_where=IN_HAND)
+Index("ix_outbox_owed_to", outbox.c.subscriber, sqlite_where=OWED, postgresql_where=OWED)
+Index("ix_outbox_settled", outbox.c.subscriber, outbox.c.settled_at, sqlite_where=SETTLED, postgresql_where=SETTLED)
 Index("ix_outbox_in_hand_for", outbox.c.subscriber, sqlite_where=IN_HAND, postgresql_where=IN_HAND)
 Index("ix_outbox_at_rest", outbox.c.state, outbox.c.id, sqlite_where=AT_REST, postgresql_where=AT_REST)
 Index("ix_outbox_event", outbox.c.event, outbox.c.subscriber)

@@ -298,6 +298,34 @@ def test_somebody_who_leaves_between_claim_and_data_gets_nothing(walk: Walk) -> 
     assert walk.rows()[0].reason == "unsubscribed"
 
 
+def test_many_late_reminders_come_as_one_mail(tmp_path: Path) -> None:
+    """The service was away for a month; whoever follows five courses gets one mail about them, and nobody two."""
+    with Walk(tmp_path, settings=SETTINGS) as walk:
+        walk.people("amina", "bao")
+        courses = "".join(
+            f"  - {{id: course-{day}, title: Course {day}, dates: {{course: 2019-02-{day}}}}}\n"
+            for day in range(12, 17)
+        )
+        walk.events(courses)
+        walk.refresh("2018-11-23T09:00")
+        walk.remind("2018-11-23T09:00")
+        assert walk.remind("2019-02-10T12:00").owed == 10
+        walk.handled = []
+        done = walk.deliver("2019-02-10T12:00")
+        assert len(done) == 10, "each reminder has its own end"
+        assert [row.state for row in walk.rows()].count("sent") == 10
+        paths = sorted((walk.service.data / "outbox").glob("*.eml"))
+        assert len(paths) == 2
+        message = message_from_bytes(paths[0].read_bytes(), policy=policy.default)
+        assert message["Subject"] == "5 dates that you follow: first course 12 Feb 2019"
+        text, html = (str(message.get_body((kind,))) for kind in ("plain", "html"))
+        for day in range(12, 17):
+            assert f"Course {day}" in text
+            assert f"Course {day}" in html
+        walk.events(courses.replace("2019-02-16", "2019-02-23"))
+        assert [(who, kind) for who, kind, _ in walk.at("2019-02-10T13:00")] == [("amina", "moved"), ("bao", "moved")]
+
+
 def test_a_late_mail_says_so(walk: Walk) -> None:
     assert len(walk.deliver("2019-01-29T12:00")) == 3
     path = sorted((walk.service.data / "outbox").glob("*.eml"))[0]
@@ -366,7 +394,7 @@ def test_what_a_dead_worker_of_this_machine_held_is_taken_back_at_once(walk: Wal
     owner = other.stdout.readline().strip()
     with walk.store.writing() as tx:
         hour = timedelta(hours=1)
-        (row,) = sending.claim(tx, owner, now=utc(DUE), wall_now=SystemClock().now(), lease=hour)
+        ((row,),) = sending.claim(tx, owner, now=utc(DUE), wall_now=SystemClock().now(), lease=hour)
     assert row.owner == owner
     assert recover(walk.service, utc(DUE)) == 0
     other.kill()

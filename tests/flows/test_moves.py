@@ -131,7 +131,7 @@ def test_a_move_while_the_mail_is_under_way_is_put_right_later(walk: Walk) -> No
     wall = utc("2026-01-01T00:00")
     hour = timedelta(hours=1)
     with walk.store.writing() as tx:
-        (row,) = sending.claim(tx, "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
+        ((row,),) = sending.claim(tx, "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
         message = Message(row.id, "<1@example.org>", sending.pack(b"mail"), utc(TOLD))
         assert sending.begin(tx, [message], "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
     walk.course("2019-03-05")

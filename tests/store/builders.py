@@ -67,13 +67,14 @@ def owe(store: Store, *notices: Notice, now: datetime = NOW, limit: int = 10_000
 
 def claim(store: Store, owner: str = "w1", *, now: datetime = NOW, wall: datetime = WALL) -> Row | None:
     with store.writing() as tx:
-        rows = sending.claim(tx, owner, now=now, wall_now=wall, lease=LEASE)
-    return rows[0] if rows else None
+        messages = sending.claim(tx, owner, now=now, wall_now=wall, lease=LEASE)
+    return messages[0][0] if messages else None
 
 
 def claim_many(store: Store, owner: str, most: int, *, per_domain: int = 0) -> list[Row]:
     with store.writing() as tx:
-        return sending.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_domain=per_domain)
+        messages = sending.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_domain=per_domain)
+    return [row for (row,) in messages]
 
 
 def begin(

@@ -203,7 +203,7 @@ def _kill_while_sending(url: str, folder: Path, worker: Callable[[str, str, str]
         for each in workers:
             each.start()
         _wait_for_more(sink, chance.randint(1, 8), workers)
-        time.sleep(chance.uniform(0, 0.01))
+        time.sleep(chance.uniform(0, 0.05))
         for each in workers:
             if each.exitcode is None and run < 12:
                 os.kill(each.pid or 0, signal.SIGKILL)

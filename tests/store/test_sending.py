@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from reminders.planning.notices import Reason, Told
+from reminders.planning.notices import Notice, Reason, Told
 from reminders.store import events, ledger, outbox, people, sending
 from reminders.store.engine import Store
 from reminders.store.rows import Row
-from reminders.store.sending import Message
+from reminders.store.sending import Ending, Message
 from tests.builders import date, event
 from tests.store.builders import (
     LEASE,
@@ -34,7 +34,7 @@ from tests.store.builders import (
     token_for,
 )
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def _leave(store: Store, person: int) -> bool:
@@ -464,3 +464,90 @@ def test_leaving_stops_what_is_owed_even_after_a_return_to_the_files(store: Stor
         people.sync(tx, [audience("PERSON00000@example.org")], token_for, NOW)
     owe(store, reminder(person))
     assert not begin(store, claim(store))
+
+
+def _late(person: int, *rules: str, **facts: object) -> list[Notice]:
+    return [
+        reminder(person, rule=rule, due_at=NOW - 2 * HOUR, expires_at=NOW + (1 + nth) * HOUR, **facts)
+        for nth, rule in enumerate(rules)
+    ]
+
+
+def _claim_messages(store: Store, owner: str = "w1", *, most: int = 10, per_person: int = 0) -> list[list[int]]:
+    with store.writing() as tx:
+        found = sending.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_person=per_person)
+    return [[row.id for row in message] for message in found]
+
+
+def test_more_than_three_late_reminders_to_one_person_are_one_message(store: Store) -> None:
+    invite(store, 2)
+    owe(store, *_late(1, "a", "b", "c", "d"), *_late(2, "a", "b", "c"))
+    assert _claim_messages(store) == [[1, 2, 3, 4], [5]]
+
+
+def test_what_is_in_time_or_was_tried_before_or_is_news_goes_by_itself(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c"), reminder(rule="in-time"), moved(due_at=NOW - 2 * HOUR, event="other"))
+    assert _claim_messages(store) == [[1]]
+
+
+def test_a_message_of_several_rows_is_begun_and_ends_as_one(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c", "d"))
+    (message,) = _claim_messages(store)
+    messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+    with store.writing() as tx:
+        assert sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE) == {1, 2, 3, 4}
+    recover(store, "w1")
+    assert {look(store, id).reason for id in message} == {"in-doubt"}
+    assert _claim_messages(store, "w2") == [[1, 2, 3, 4]], "the same bytes, for the same rows"
+    with store.writing() as tx:
+        sending.begin(tx, messages, "w2", now=NOW, wall_now=WALL, lease=LEASE)
+        sending.settle(tx, [Ending(id, 2, "sent", "ok", "dot", 250) for id in message], "w2", now=NOW)
+    assert {look(store, id).state for id in message} == {"sent"}
+    assert [each.message_id for each in _told(store)] == ["<digest@example.org>"]
+
+
+def test_a_message_of_several_rows_is_not_begun_if_one_is_gone(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c", "d"))
+    (message,) = _claim_messages(store)
+    with store.writing() as tx:
+        assert sending.drop(tx, 3, Reason.CANCELLED, NOW)
+        messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+        assert sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE) == set()
+    assert {look(store, id).state for id in (1, 2, 4)} == {"claimed"}
+
+
+def test_forty_late_reminders_go_as_one_message_and_the_rest_as_the_next(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, *(f"rule-{number}" for number in range(50))))
+    (message,) = _claim_messages(store)
+    assert message == list(range(1, 41))
+
+
+def test_what_one_person_may_not_get_today_waits_until_there_is_room(store: Store) -> None:
+    invite(store, 2)
+    for rule in ("a", "b"):
+        send(store, reminder(1, rule=rule))
+    owe(store, reminder(1, rule="c"), reminder(2, rule="c"))
+    assert _claim_messages(store, per_person=2) == [[4]], "nobody else waits"
+    waiting = look(store, 3)
+    assert (waiting.state, waiting.next_at) == ("owed", WALL + timedelta(days=1))
+    assert waiting.reply == "waits: this person got 2 mails in a day"
+    with store.writing() as tx:
+        later = {"now": NOW + timedelta(days=1), "wall_now": WALL + timedelta(days=1)}
+        ((row,),) = sending.claim(tx, "w2", **later, lease=LEASE, most=10, per_person=2)  # type: ignore[arg-type]  # test sugar
+    assert row.id == 3
+
+
+def test_rows_that_went_as_one_message_count_as_one_for_the_day(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c", "d"))
+    (message,) = _claim_messages(store, per_person=2)
+    with store.writing() as tx:
+        messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+        sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE)
+        sending.settle(tx, [Ending(id, 1, "sent", "ok", "dot", 250) for id in message], "w1", now=NOW)
+    owe(store, reminder(1, rule="more"))
+    assert _claim_messages(store, per_person=2) == [[5]]

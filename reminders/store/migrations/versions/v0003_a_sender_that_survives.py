@@ -23,6 +23,15 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_outbox_in_hand_for"), "outbox", ["subscriber"], sqlite_where=in_hand, postgresql_where=in_hand
     )
+    owed, settled = sa.text("state = 'owed'"), sa.text("settled_at IS NOT NULL")
+    op.create_index(op.f("ix_outbox_owed_to"), "outbox", ["subscriber"], sqlite_where=owed, postgresql_where=owed)
+    op.create_index(
+        op.f("ix_outbox_settled"),
+        "outbox",
+        ["subscriber", "settled_at"],
+        sqlite_where=settled,
+        postgresql_where=settled,
+    )
     for column in (text("domain"), number("bounced"), sa.Column("suspended_at", INSTANT), text("suspended_why")):
         op.add_column("subscriber", column)
     op.create_table(
