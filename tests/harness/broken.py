@@ -132,7 +132,7 @@ def heedless() -> None:
             return commit(self, begun, ended)
         except Exception:
             until = self._clock.now() + self._lease
-            return {each.message.row: until for each in begun}, {each.ending.row for each in ended}
+            return {row.row: until for each in begun for row in each.messages}, set()
 
     scribe._commit = commit_anyway
 

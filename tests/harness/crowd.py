@@ -57,8 +57,7 @@ def harass(folder: Path, plan: Plan) -> Findings:
         codes = [each.stop() for each in daemons]
         sink.look()
         records, kept = made.records(), sink.messages
-    mails = -(-plan.mails // scene.PEOPLE) * scene.PEOPLE if plan.mails > scene.PEOPLE else plan.mails
-    facts = {"mails": mails, "kills": 0, "window": plan.in_flight, "attempts": Settings().attempts}
+    facts = {"mails": plan.mails, "kills": 0, "window": plan.in_flight, "attempts": Settings().attempts}
     breaches = [*judge(records, kept, **facts), *engine.check(made.url)]
     if any(codes):
         breaches.append(f"the daemons ended with {codes}: {daemons[0].printed()[-2000:]}")
@@ -66,7 +65,7 @@ def harass(folder: Path, plan: Plan) -> Findings:
         breaches.append(f"{copies} mails went twice")
     workers = {attempt.owner for record in records for attempt in record.attempts}
     figures: dict[str, object] = {"daemons": plan.daemons, "that sent": len(workers), "in flight": plan.in_flight}
-    figures |= {"mails owed": mails} | summary(records, kept)
+    figures |= {"mails owed": plan.mails} | summary(records, kept)
     return Findings(figures | {"seconds": round(seconds, 1), "mails a second": round(len(kept) / seconds)}, breaches)
 
 
@@ -89,7 +88,7 @@ def _wait(made: Scene, seconds: float) -> None:
 def main() -> None:
     usual = Plan()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mails", type=int, default=usual.mails, help="rounded up to hundreds")
+    parser.add_argument("--mails", type=int, default=usual.mails)
     parser.add_argument("--daemons", type=int, default=usual.daemons)
     parser.add_argument("--in-flight", type=int, default=usual.in_flight, help="the setting: messages begun at once")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")

@@ -82,7 +82,6 @@ def _round(folder: Path, plan: Plan) -> Findings:
         broken.FORMS[plan.form]()
     folder.mkdir()
     mails = max(int(plan.kills * plan.per_kill), plan.in_flight)
-    mails = -(-mails // scene.PEOPLE) * scene.PEOPLE if mails > scene.PEOPLE else mails
     log = folder / "lives.log"
     with _store(plan) as more, peer(folder / "mails.jsonl", "--slow", str(plan.slow), "--seed", str(plan.seed)) as sink:
         made = scene.make(folder, mails, **more)

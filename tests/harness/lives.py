@@ -25,7 +25,6 @@ from tests.harness.peer import Peer, peer
 from tests.harness.scene import Scene
 from tests.harness.verdict import UNREST, Findings, doubts, finish, judge, summary
 
-PEOPLE = 10
 SLOW_STEPS = ("MAIL", "RCPT", "DATA", "DOT")
 START_UP = 5.0
 """Seconds that the daemon may take to start on a busy machine."""
@@ -35,7 +34,7 @@ STARTING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do. `mails` is rounded up to tens.
+    """What to do.
 
     `slow` is how many seconds the relay's answers at `steps` take at most, `idle` how many without progress show that
     nothing is left to be done, or that something is stuck.
@@ -57,7 +56,8 @@ def harass(folder: Path, plan: Plan, say: Callable[[str], None] = lambda line: N
     place = Place(folder)
     slow = ("--slow", str(plan.slow), "--slow-at", *plan.steps)
     with peer(folder / "mails.jsonl", *slow) as sink:
-        mails = prepare(place, sink, plan)
+        prepare(place, sink, plan)
+        mails = plan.mails
         met = kill_repeatedly(place, sink, plan, mails, say)
         daemon = place.start(plan.program)
         try:
@@ -84,15 +84,12 @@ def harass(folder: Path, plan: Plan, say: Callable[[str], None] = lambda line: N
     )
 
 
-def prepare(place: Place, sink: Peer, plan: Plan) -> int:
-    """A service that owes so many mails as soon as it looks; how many that really are."""
-    events = -(-plan.mails // PEOPLE)
-    place.settings(sink.port, pass_limit=max(events * PEOPLE, 500), rate=0, in_flight=plan.in_flight)
-    place.people([f"person{number}@example.org" for number in range(PEOPLE)])
+def prepare(place: Place, sink: Peer, plan: Plan) -> None:
+    """A service that owes so many mails as soon as it looks."""
+    place.settings(sink.port, pass_limit=max(plan.mails, 500), rate=0, per_person=0, in_flight=plan.in_flight)
+    place.people(["person0@example.org"], [f"person{number}@example.org" for number in range(1, plan.mails)])
     place.begin()
-    for number in range(events):
-        place.event(f"event-{number}", "closes", time_from_now(minutes=100), title=f"Event {number}")
-    return events * PEOPLE
+    place.event("talking", "closes", time_from_now(minutes=100))
 
 
 def kill_repeatedly(place: Place, sink: Peer, plan: Plan, mails: int, say: Callable[[str], None]) -> Counter[str]:
@@ -158,7 +155,7 @@ def main() -> None:
     usual = Plan()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=usual.kills)
-    parser.add_argument("--mails", type=int, default=usual.mails, help="rounded up to tens")
+    parser.add_argument("--mails", type=int, default=usual.mails)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 100_000, help="by default another each time")
     parser.add_argument("--slow", type=float, default=usual.slow, help="seconds that the relay's answers take at most")
     parser.add_argument("--slow-at", nargs="+", choices=SLOW_STEPS, default=SLOW_STEPS, help="which answers")

@@ -49,7 +49,7 @@ def harass(folder: Path, plan: Plan) -> Findings:
     begun = time.monotonic()
     chance = random.Random(plan.seed)
     per_stop = int(plan.up * 60 * WORKERS * max(1, plan.in_flight // 10))
-    mails = -(-plan.stops * per_stop // scene.PEOPLE) * scene.PEOPLE
+    mails = plan.stops * per_stop
     with ExitStack() as stack:
         server = stack.enter_context(postgres.restarting())
         sink = stack.enter_context(peer(folder / "mails.jsonl", "--slow", "0.01"))
