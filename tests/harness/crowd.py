@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from reminders.settings import Settings
 from reminders.store import engine, tables
 from tests.flows.service import REMINDERS
 from tests.harness import broken, scene
-from tests.harness.peer import peer
+from tests.harness.peer import STEPS, peer
 from tests.harness.scene import Scene
 from tests.harness.verdict import UNREST, Findings, extra_copies, finish, judge, summary
 from tests.store import postgres
@@ -37,16 +38,20 @@ class Plan:
     database: str = ""
     form: str = ""
     slow: float = 0.0
+    slow_at: Sequence[str] = STEPS[2:]
     seconds: float = 0.0
 
 
 def harass(folder: Path, plan: Plan) -> Findings:
     """Start them all, wait, and judge. With `seconds` they are stopped after so many, done or not."""
     more = {"database": plan.database} if plan.database else {}
-    made = scene.make(folder, plan.mails, **more)
+    made = scene.make(folder, plan.mails, more)
     program = broken.program(plan.form) if plan.form else REMINDERS
-    with peer(folder / "mails.jsonl", "--slow", str(plan.slow)) as sink, ExitStack() as stack:
-        scene.settings(made, sink.port, plan.in_flight, **more)
+    with (
+        peer(folder / "mails.jsonl", "--slow", str(plan.slow), "--slow-at", *plan.slow_at) as sink,
+        ExitStack() as stack,
+    ):
+        scene.settings(made, sink.port, plan.in_flight, more)
         begun = time.monotonic()
         place = made.place
         daemons = [place.start(program, "--only", "worker") for _ in range(plan.daemons)]
@@ -93,6 +98,7 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=usual.in_flight, help="the setting: messages begun at once")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--slow", type=float, default=usual.slow, help="seconds that answers take at most")
+    parser.add_argument("--slow-at", nargs="+", choices=STEPS, default=usual.slow_at, help="which answers")
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="stop them after so many")
     parser.add_argument("--break", dest="form", default="", choices=broken.FORMS, help="spoil them")
     given = parser.parse_args()
@@ -101,7 +107,9 @@ def main() -> None:
         url = ""
         if given.database == "postgresql":
             url = stack.enter_context(postgres.database(stack.enter_context(postgres.server())))
-        plan = Plan(given.mails, given.daemons, given.in_flight, url, given.form, given.slow, given.seconds)
+        plan = Plan(
+            given.mails, given.daemons, given.in_flight, url, given.form, given.slow, given.slow_at, given.seconds
+        )
         findings = harass(folder, plan)
     finish(findings)
 

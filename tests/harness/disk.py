@@ -68,9 +68,8 @@ class Disk:
             case "ftruncate" if name := self._name(call.path):
                 self._file(name).pending.append(Change(int(call.arguments.rpartition(", ")[2]), None))
             case "fsync" | "fdatasync" if call.path == self._folder or call.path.startswith(f"{self._folder}/"):
-                if name := self._name(call.path):
-                    if name in self._files:
-                        self._files[name].sync()
+                if (name := self._name(call.path)) and name in self._files:
+                    self._files[name].sync()
                 self._sync_folder(call.path)
             case "openat" if "O_CREAT" in call.arguments and (name := self._name(os.fsdecode(call.data))):
                 file = self._file(name)
@@ -105,9 +104,9 @@ class Disk:
         return file
 
     def _sync_folder(self, path: str) -> None:
-        prefix = path.removeprefix(self._folder).lstrip("/")
+        folder = Path(path.removeprefix(self._folder).lstrip("/"))
         for name, file in list(self._files.items()):
-            if os.path.dirname(name) != prefix:
+            if Path(name).parent != folder:
                 continue
             if file.removed:
                 del self._files[name]

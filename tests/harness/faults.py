@@ -62,7 +62,9 @@ def harass(folder: Path, every: int, form: str = "") -> Findings:
             for error in errors:
                 for lasting in (False, True):
                     kind = f"{name} {error}{' and ever after' if lasting else ''}"
-                    for number, found, code in _fail(template, folder / "failing", sink, name, error, lasting, every, form):
+                    for number, found, code in _fail(
+                        template, folder / "failing", sink, name, error, lasting, every, form
+                    ):
                         figures[kind] += 1
                         figures["workers that ended with an error" if code else "workers that went on"] += 1
                         breaches += [f"{kind}, number {number}: {each}" for each in found]
@@ -76,22 +78,29 @@ def _fail(
 ) -> Iterator[tuple[int, list[str], int]]:
     """Fail the first, second, … call until there is none to fail: its number, what was wrong, the worker's end."""
     number = 1
-    while True:
-        shutil.rmtree(folder, ignore_errors=True)
-        made = template.copy(folder)
-        scene.settings(made, sink.port)
-        sink.look()
-        before = len(sink.messages)
-        inject = ("-e", f"inject={name}:error={error}:when={number}{'+' if lasting else ''}")
-        code, calls = tracing.run(lambda: live(made, form), folder, *inject, names=NAMES)
-        if not any(call.injected for call in calls):
-            return
-        found = _heeded(calls) if name in ("pwrite64", "fdatasync") else []
-        found += _mended(made, sink, before, int(lasting))
-        if code not in (0, 1, 2):
-            found.append(f"it ended with {code}: {(folder / 'lives.log').read_text()[-1500:]}")
-        yield number, found, code
+    while found := _fail_once(template, folder, sink, name, f"error={error}:when={number}{'+' * lasting}", form):
+        yield number, *found
         number += every
+
+
+def _fail_once(
+    template: Scene, folder: Path, sink: Peer, name: str, how: str, form: str
+) -> tuple[list[str], int] | None:
+    """Have one worker meet the fault: what was wrong, and its end. None when it met none."""
+    shutil.rmtree(folder, ignore_errors=True)
+    made = template.copy(folder)
+    scene.settings(made, sink.port)
+    sink.look()
+    before = len(sink.messages)
+    inject = ("-e", f"inject={name}:{how}")
+    code, calls = tracing.run(lambda: live(made, form), folder, *inject, names=NAMES)
+    if not any(call.injected for call in calls):
+        return None
+    found = _heeded(calls) if name in ("pwrite64", "fdatasync") else []
+    found += _mended(made, sink, before, int(how.endswith("+")))
+    if code not in (0, 1, 2):
+        found.append(f"it ended with {code}: {(folder / 'lives.log').read_text()[-1500:]}")
+    return found, code
 
 
 def _heeded(calls: Sequence[Call]) -> list[str]:

@@ -16,7 +16,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -26,15 +26,15 @@ from pathlib import Path
 from reminders.settings import Settings
 from reminders.store import engine
 from tests.harness import broken, scene, worker
-from tests.harness.peer import Peer, peer
+from tests.harness.peer import STEPS, Peer, peer
 from tests.harness.scene import Scene
 from tests.harness.verdict import UNREST, Findings, add, doubts, finish, judge, summary
 from tests.store import postgres
 
 ROUND = 500
 """Kills in one round."""
-FIRST_LIFE = 0.01
-"""Seconds that a worker sends before it is killed, at first; adjusted so that the mails last."""
+MESSAGE = 0.01
+"""Seconds that a message takes about, at first: lives are made as long as the mails last."""
 STARTING, START_UP = 0.1, 0.03
 """The share of kills that meet a worker while it starts, and how many seconds that takes about."""
 PATIENCE = 5.0
@@ -49,6 +49,7 @@ class Plan:
     seed: int = 1
     per_kill: float = 1.5
     slow: float = 0.0
+    slow_at: Sequence[str] = STEPS[2:]
     form: str = ""
     server: str = ""
     jobs: int = 1
@@ -83,18 +84,22 @@ def _round(folder: Path, plan: Plan) -> Findings:
     folder.mkdir()
     mails = max(int(plan.kills * plan.per_kill), plan.in_flight)
     log = folder / "lives.log"
-    with _store(plan) as more, peer(folder / "mails.jsonl", "--slow", str(plan.slow), "--seed", str(plan.seed)) as sink:
-        made = scene.make(folder, mails, **more)
-        scene.settings(made, sink.port, plan.in_flight, **more)
+    slow = ("--slow", str(plan.slow), "--slow-at", *plan.slow_at, "--seed", str(plan.seed))
+    with _store(plan) as more, peer(folder / "mails.jsonl", *slow) as sink:
+        made = scene.make(folder, mails, more)
+        scene.settings(made, sink.port, plan.in_flight, more)
         killed, met = _kill_repeatedly(made, sink, plan, mails, log)
+        code = 1
         for _ in range(3):
             if (code := worker.ended(*worker.fork(lambda: worker.live(made), log))) == 0:
                 break
         sink.look()
         records = made.records()
-        breaches = [*judge(
-            records, sink.messages, mails=mails, kills=killed, window=plan.in_flight, attempts=Settings().attempts
-        )]
+        breaches = [
+            *judge(
+                records, sink.messages, mails=mails, kills=killed, window=plan.in_flight, attempts=Settings().attempts
+            )
+        ]
         breaches += engine.check(made.url)
     if code:
         breaches.append(f"the last worker ended with {code}: {log.read_text()[-2000:]}")
@@ -126,7 +131,8 @@ def _kill_repeatedly(made: Scene, sink: Peer, plan: Plan, mails: int, log: Path)
     """
     chance = random.Random(plan.seed)
     met: Counter[str] = Counter()
-    life, killed, idle = FIRST_LIFE, 0, 0
+    life = plan.per_kill * (MESSAGE + len(plan.slow_at) * plan.slow / 2)
+    killed = idle = 0
     while killed < plan.kills and idle < 5:
         size = sink.file.stat().st_size
         begun = time.monotonic()
@@ -157,8 +163,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=usual.kills)
     parser.add_argument("--in-flight", type=int, default=usual.in_flight, help="the setting: messages begun at once")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 100_000, help="by default another each time")
-    parser.add_argument("--per-kill", type=float, default=0, help="mails owed for each kill; 1.5, or 10 if many at once")
+    parser.add_argument(
+        "--per-kill", type=float, default=0, help="mails owed for each kill; 1.5, or 10 if many at once"
+    )
     parser.add_argument("--slow", type=float, default=usual.slow, help="seconds that answers take at most")
+    parser.add_argument("--slow-at", nargs="+", choices=STEPS, default=usual.slow_at, help="which answers")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="rounds at the same time")
     forms = "; ".join(f"{name}: {form.__doc__}" for name, form in broken.FORMS.items())
@@ -168,7 +177,17 @@ def main() -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(scene.scratch())
         server = stack.enter_context(postgres.server()) if given.database == "postgresql" else ""
-        plan = Plan(given.kills, given.in_flight, given.seed, per_kill, given.slow, given.form, server, given.jobs)
+        plan = Plan(
+            given.kills,
+            given.in_flight,
+            given.seed,
+            per_kill,
+            given.slow,
+            given.slow_at,
+            given.form,
+            server,
+            given.jobs,
+        )
         findings = harass(folder, plan)
     finish(findings)
 

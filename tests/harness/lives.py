@@ -165,9 +165,7 @@ def main() -> None:
     parser.add_argument("--break", dest="form", choices=broken.FORMS, help=f"spoil the daemon. {forms}")
     given = parser.parse_args()
     program = broken.program(given.form) if given.form else REMINDERS
-    plan = Plan(
-        given.kills, given.mails, given.seed, given.slow, given.slow_at, given.idle, given.in_flight, program
-    )
+    plan = Plan(given.kills, given.mails, given.seed, given.slow, given.slow_at, given.idle, given.in_flight, program)
     with tempfile.TemporaryDirectory() as folder:
         findings = harass(Path(folder), plan, say=lambda line: print(line, flush=True))
     finish(findings)

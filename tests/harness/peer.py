@@ -3,8 +3,8 @@
     python -m tests.harness.peer FILE [--slow 0.1] [--slow-at DOT] [--hold DATA] [--fault RCPT "451 4.7.1 later"]
 
 It prints its port at 127.0.0.1. Each message it takes is a line of JSON in FILE, written before it is acknowledged, so
-that it outlives whoever sent it; so are connections made, and those cut, with the step they had come to. The answer to a dot
-names the Message-ID. `--hold` keeps back one answer, the first at that step, until a line comes on standard input.
+that it outlives whoever sent it; so are connections made, and those cut, with the step they had come to. The answer to
+a dot names the Message-ID. `--hold` keeps back one answer, the first at that step, until a line comes on stdin.
 """
 
 from __future__ import annotations
@@ -180,7 +180,12 @@ async def _main(given: argparse.Namespace) -> None:
     server = _Server(given)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=LARGEST, backlog=1000)
     print(listening.sockets[0].getsockname()[1], flush=True)
-    asyncio.get_running_loop().add_reader(sys.stdin, lambda: (sys.stdin.readline(), server.go.set()))
+
+    def release() -> None:
+        sys.stdin.readline()
+        server.go.set()
+
+    asyncio.get_running_loop().add_reader(sys.stdin, release)
     await asyncio.Event().wait()
 
 

@@ -53,8 +53,9 @@ def harass(folder: Path, plan: Plan) -> Findings:
     with ExitStack() as stack:
         server = stack.enter_context(postgres.restarting())
         sink = stack.enter_context(peer(folder / "mails.jsonl", "--slow", "0.01"))
-        made = scene.make(folder / "service", mails, database=server.url)
-        scene.settings(made, sink.port, plan.in_flight, database=server.url)
+        more = {"database": server.url}
+        made = scene.make(folder / "service", mails, more)
+        scene.settings(made, sink.port, plan.in_flight, more)
         command = [sys.executable, "-m", "tests.harness.worker", str(made.folder / "config"), "--again"]
         command += ["--break", plan.form] if plan.form else []
         log = stack.enter_context((folder / "workers.log").open("wb"))

@@ -24,10 +24,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from reminders.clock import SystemClock
-from reminders.errors import RemindersError
 from reminders.settings import Settings
 from reminders.store import engine, sending
-from reminders.store.engine import TROUBLE
 from tests.harness import broken, scene, tracing, worker
 from tests.harness.disk import LOSSES, Disk, Loss
 from tests.harness.peer import peer
@@ -163,7 +161,7 @@ def _judge(made: Scene, moment: Moment, plan: Plan) -> tuple[int, list[str]]:
             gone = sending.owners(tx)
             sending.recover(tx, dead=gone, now=now, wall_now=now, max_attempts=Settings().attempts)
         records = made.records()
-    except (RemindersError, *TROUBLE) as error:
+    except worker.EXPECTED as error:
         return 0, [f"the store cannot be used: {error}"]
     if len(records) != plan.mails:
         found.append(f"{plan.mails} were owed, and the outbox has {len(records)}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlalchemy import select
 
@@ -86,20 +87,27 @@ class Scene:
             return [Record(read_row(row._mapping), (), tuple(begun.get(row.id, ()))) for row in rows]
 
 
-def settings(scene: Scene, port: int, in_flight: int = 1, **more: object) -> None:
+def settings(scene: Scene, port: int, in_flight: int = 1, more: Mapping[str, object] = MappingProxyType({})) -> None:
     """Write the settings: mail goes to that port, as fast as it is taken."""
     usual = {"rate": 0, "in_flight": in_flight, "per_person": 0, "pass_limit": 1_000_000}
-    scene.place.settings(port, **(usual | more))
+    scene.place.settings(port, **(usual | dict(more)))
 
 
-def make(folder: Path, mails: int, *, owed: bool = True, now: datetime | None = None, **more: object) -> Scene:
+def make(
+    folder: Path,
+    mails: int,
+    more: Mapping[str, object] = MappingProxyType({}),
+    *,
+    owed: bool = True,
+    now: datetime | None = None,
+) -> Scene:
     """A service that owes so many mails, each to another person; with `owed` false, one pass before it does.
 
     `more` are settings, such as `database`. Nothing is sent before the settings name a relay that is there.
     """
     now = now or SystemClock().now()
     scene = Scene(folder)
-    settings(scene, 9, **more)
+    settings(scene, 9, more=more)
     place = scene.place
     place.people(["person0@example.org"], [f"person{number}@example.org" for number in range(1, mails)])
     place.write("rules.yaml", RULES)

@@ -144,10 +144,8 @@ def _age(made: Scene) -> None:
         for table in [name for (name,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type='table'")]:
             if table.startswith(("sqlite_", engine.VERSION_TABLE)):
                 continue
-            columns = ", ".join(
-                f'"{each[1]}"' for each in connection.execute(f"PRAGMA main.table_info({table})")
-            )
-            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")  # noqa: S608
+            columns = ", ".join(f'"{each[1]}"' for each in connection.execute(f"PRAGMA main.table_info({table})"))
+            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
     connection.close()
     newer.unlink()
 

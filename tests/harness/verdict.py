@@ -114,7 +114,7 @@ def summary(records: Sequence[Record], kept: Sequence[Kept]) -> dict[str, object
     states = Counter(record.row.state for record in records)
     left = doubts(records)
     copies = by_reminder(kept)
-    return (
+    return dict[str, object](
         {f"notices {state}": states[state] for state in sorted(states)}
         | {"messages accepted": len(kept), "extra copies": len(kept) - len(copies)}
         | {"most copies of one": max(map(len, copies.values()), default=0)}

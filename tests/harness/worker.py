@@ -34,6 +34,8 @@ from tests.harness.scene import Scene
 PR_SET_PTRACER = 0x59616D61
 IMPORTED = (smtp,)
 """What a life would import at its first message: here it is, before it is forked."""
+EXPECTED: tuple[type[Exception], ...] = (RemindersError, *TROUBLE)
+"""What a store or a relay that is ill makes a worker end with, in good order."""
 AGAIN = 0.1
 """Seconds after which a worker that goes on for ever tries again."""
 
@@ -77,7 +79,7 @@ def live(scene: Scene) -> int:
     try:
         with scene.service() as service:
             return send_all(service)
-    except (RemindersError, *TROUBLE) as error:
+    except EXPECTED as error:
         print(f"the store: {error}", flush=True)
         return 2
 

@@ -22,6 +22,9 @@ from sqlalchemy import make_url
 from reminders.store.engine import SCHEMA
 from reminders.store.tables import metadata
 
+GIVEN = "TEST_POSTGRES_URL"
+"""The variable that names a server to be used in place of one that is started."""
+
 
 def binaries() -> Path | None:
     """The folder of the newest server installed, where Debian or PATH has it."""
@@ -35,7 +38,7 @@ def binaries() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of a server: TEST_POSTGRES_URL, or one that is started here. Skips the test where there is none."""
-    given = os.environ.get("TEST_POSTGRES_URL")
+    given = os.environ.get(GIVEN)
     if given:
         yield given
         return
