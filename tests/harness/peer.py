@@ -181,12 +181,16 @@ async def _main(given: argparse.Namespace) -> None:
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=LARGEST, backlog=1000)
     print(listening.sockets[0].getsockname()[1], flush=True)
 
+    over = asyncio.Event()
+
     def release() -> None:
-        sys.stdin.readline()
-        server.go.set()
+        if sys.stdin.readline():
+            server.go.set()
+        else:
+            over.set()  # whoever started it is gone
 
     asyncio.get_running_loop().add_reader(sys.stdin, release)
-    await asyncio.Event().wait()
+    await over.wait()
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,7 +16,7 @@ def strace() -> Iterator[None]:
 
 
 def test_a_kill_at_a_system_call_doubles_only_what_was_handed_over_and_not_recorded() -> None:
-    holds("syscalls", "--every", "14")
+    holds("syscalls", "--every", "30")
 
 
 def test_a_message_recorded_before_it_is_sent_is_noticed() -> None:
