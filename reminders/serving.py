@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from datetime import date
 from hashlib import sha256
@@ -135,6 +135,7 @@ class StoreReader:
             "faults": list(found.faults),
             "warnings": list(found.warnings),
             "outbox": dict(found.outbox),
+            "paused": found.paused,
         }
 
 
@@ -211,23 +212,44 @@ class StoreWatch:
         """End `run`."""
         self._stop.set()
 
+    @property
+    def started(self) -> bool:
+        """There is nothing to begin with."""
+        return True
+
+    def stalled(self) -> str:
+        """Nothing: it only waits."""
+        return ""
+
 
 def kept_shelf(settings: Settings, config: Path) -> Path:
     """The file that holds what was served last."""
     return data_folder(settings, config) / SHELF
 
 
-def application(service: Service, clock: Clock, *, letters: Path | None = None) -> ASGIApp:
-    """The web application of a service. `letters` is the outbox folder that the demo shows."""
-    return _application(StoreReader(service, clock), clock, service.settings, service.config, letters)
+def application(
+    service: Service, clock: Clock, *, letters: Path | None = None, stalled: Callable[[], str] = lambda: ""
+) -> ASGIApp:
+    """The web application of a service. `letters` is the outbox folder that the demo shows.
+
+    `stalled` says what stands still in this process, "" while nothing does.
+    """
+    return _application(StoreReader(service, clock), clock, service.settings, service.config, letters, stalled)
 
 
 def stand_in(error: WrongUse, clock: Clock, settings: Settings, config: Path) -> ASGIApp:
     """The web application over what was kept, while the store cannot be opened because of `error`."""
-    return _application(NoStore(error), clock, settings, config, None)
+    return _application(NoStore(error), clock, settings, config, None, lambda: "")
 
 
-def _application(reader: Reader, clock: Clock, settings: Settings, config: Path, letters: Path | None) -> ASGIApp:
+def _application(
+    reader: Reader,
+    clock: Clock,
+    settings: Settings,
+    config: Path,
+    letters: Path | None,
+    stalled: Callable[[], str],
+) -> ASGIApp:
     return app.create(
         reader,
         clock,
@@ -238,4 +260,5 @@ def _application(reader: Reader, clock: Clock, settings: Settings, config: Path,
         zone=settings.zone,
         letters=letters,
         kept=kept_shelf(settings, config),
+        stalled=stalled,
     )

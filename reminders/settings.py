@@ -44,10 +44,22 @@ def _site(value: str) -> str:
     return value.rstrip("/")
 
 
+def _fetched(value: str) -> str:
+    if not re.match("https?://", value):
+        raise wrong(f"'{value[:80]}' is not the address of a page", "write one that begins with https://")
+    return value
+
+
 def _host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?", value):
         raise wrong(f"'{value[:80]}' is not the name of a host", "write one like smtp.example.org or 127.0.0.1")
     return value.strip("[]")
+
+
+def _selector(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*", value):
+        raise wrong(f"'{value[:80]}' is not a selector", "write one like dates2027")
+    return value
 
 
 Months = Annotated[
@@ -58,7 +70,9 @@ Months = Annotated[
 """A number of months; 0 is for ever."""
 Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema({"type": "number"})]
 Site = Annotated[Link, AfterValidator(_site)]
+Fetched = Annotated[Link, AfterValidator(_fetched)]
 Host = Annotated[Text, AfterValidator(_host)]
+Selector = Annotated[Text, AfterValidator(_selector)]
 Port = Annotated[Whole, Field(le=65535)]
 
 
@@ -114,6 +128,12 @@ class Settings(Shape):
     """The address mails come from; it must be able to receive. Needed with smtp_host."""
     reply_to: Address | Literal[""] = ""
     """Where answers go, when not to mail_from."""
+    dkim_key_file: Text | Literal[""] = ""
+    """The private key to sign mails with (DKIM): RSA or Ed25519, in PEM. Left out: none is signed here."""
+    dkim_selector: Selector = ""
+    """The selector under which the public key is published in DNS. Needed with dkim_key_file."""
+    dkim_domain: Host | Literal[""] = ""
+    """The domain that signs: that of mail_from, or one above it. Left out: that of mail_from."""
     bounce_address: Address | Literal[""] = ""
     """Where bounces go, with '+' and a signed number before the @. Left out: to mail_from, as NHSmail demands."""
     bounce_limit: Annotated[Whole, Field(ge=1)] = 1
@@ -148,6 +168,11 @@ class Settings(Shape):
     tick: Annotated[Seconds, Field(ge=1, le=30)] = 30.0
     """Seconds between two looks at the files and the clock."""
 
+    operator: Address | Literal[""] = ""
+    """The address that is told once a day what failed, differs or will be late. Left out: only the log tells."""
+    heartbeat_url: Fetched | Literal[""] = ""
+    """An address to fetch after each pass that went well, once a minute at most. Its silence is somebody's alarm."""
+
     secret_key: SecretStr = SecretStr("")
     """The key behind unsubscribe links, at least 32 characters. Left out: the file secret.key that `db init` makes."""
 
@@ -179,6 +204,17 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
     if settings.smtp_user and not settings.smtp_password.get_secret_value():
         write = "set REMINDERS_SMTP_PASSWORD, or REMINDERS_SMTP_PASSWORD_FILE to a file that holds it"
         yield "smtp_user", "smtp_user is set, but there is no password", write
+    if settings.dkim_key_file and not settings.dkim_selector:
+        yield "dkim_key_file", "nothing says under which selector the key is published", "write 'dkim_selector: …' too"
+    for each in ("dkim_selector", "dkim_domain"):
+        if getattr(settings, each) and not settings.dkim_key_file:
+            yield each, f"{each} is set, but there is no key to sign with", "write 'dkim_key_file: …' too"
+    if settings.dkim_key_file and not settings.mail_from:
+        yield "dkim_key_file", "there is a key, but nothing says who mails come from", "write 'mail_from: …' too"
+    sender = settings.mail_from.rpartition("@")[2].lower()
+    if settings.dkim_domain and sender and not f".{sender}".endswith(f".{settings.dkim_domain.lower()}"):
+        what = f"receivers do not trust the signature of {settings.dkim_domain} for mails from {sender}"
+        yield "dkim_domain", what, f"write '{sender}', or leave it out"
 
 
 def _tokens(settings: Settings) -> Iterator[tuple[str, str, str]]:

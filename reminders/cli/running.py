@@ -103,7 +103,7 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
         listening = application_ = None
         if only != "worker":
             listening = listen(service.settings.host, service.settings.port)
-            application_ = application(service, clock)
+            application_ = application(service, clock, stalled=daemon.stalled if daemon else lambda: "")
             host, port = listening.getsockname()[:2]
             click.echo(f"Pages and feeds: http://{host}:{port}")
         if daemon is not None:
@@ -187,6 +187,7 @@ def _warn(service: Service) -> None:
 def _log(at: datetime, what: Happening) -> None:
     """What happens, for the log: by number, never by address."""
     from reminders.errors import RemindersError
+    from reminders.jobs.reconcile import Reconciled
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
     from reminders.jobs.taking import Handled
@@ -215,6 +216,15 @@ def _log(at: datetime, what: Happening) -> None:
         case RemindersError():
             for line in str(what).splitlines():
                 LOG.error(line)
+        case Reconciled():
+            for each in (*what.differences, *what.failures):
+                for line in each.lines:
+                    LOG.error(f"{each.what}: {line}")
+            for sentence in what.foreseen:
+                LOG.warning(sentence)
+            LOG.info(
+                f"reconciled: {counted(what.expected, 'reminder')} looked for, {counted(what.number, 'difference')}"
+            )
         case _:
             LOG.info(f"tidied: {what.left} past entries left the feeds, {what.expired} held mails expired")
             if what.surplus:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError, Verdict
 from reminders.jobs.footing import doubt
+from reminders.jobs.health import note
 from reminders.jobs.scribe import Scribe
 from reminders.jobs.service import Service
 from reminders.jobs.taking import Claimed, Handled, Ready, lease, prepare, take
@@ -82,7 +83,7 @@ class _Pass:
         self._owner = owner
         self._told = told
         self._stop = stop
-        self._scribe = Scribe(service.store, service.journal, clock, owner, lease(service))
+        self._scribe = Scribe(service, clock, owner, lease(service))
         self._window = asyncio.Semaphore(window)
         self._width = min(window, transport.width)
         self._batch = min(window, BATCH)
@@ -93,6 +94,8 @@ class _Pass:
         self._moved = asyncio.Event()
         self._error: BaseException | None = None
         self._sent, self._fault, self._mend = 0, "", False
+        self._trouble: DeliveryError | None = None
+        self._goes_out = False
 
     async def run(self) -> Delivered:
         try:
@@ -101,6 +104,8 @@ class _Pass:
             await asyncio.gather(*self._settling, return_exceptions=True)
             await self._scribe.close()
             await self._transport.close()
+        if self._trouble is not None:
+            await asyncio.to_thread(note, self._service, self._trouble, self._clock.now())
         if self._error is not None:
             raise self._error
         return Delivered(self._sent, self._fault, self._mend)
@@ -209,6 +214,9 @@ class _Pass:
             told = f"redirected to {settings.redirect_all}: " if settings.redirect_all else ""
             outcome: Outcome = "shadow" if settings.shadow else "sent"
             self._settle(ready.claimed, outcome, f"{told}{accepted.reply}", "dot", 250, begun=True, accepted=ready)
+            if not self._goes_out:
+                self._goes_out = True
+                await asyncio.to_thread(note, self._service, None, self._clock.now())
 
     def _stopped(self, claimed: Message) -> None:
         """The fence did not let it through: its rows are dropped, or another's, or to be given back."""
@@ -223,13 +231,16 @@ class _Pass:
         if verdict in (Verdict.PAUSE, Verdict.FAULT, Verdict.DOUBT):
             # A relay that takes messages and never answers would put one after the other in doubt.
             self._halt(str(error), mend=verdict is Verdict.FAULT)
+            self._trouble = self._trouble or error
         again_at = SystemClock().now() + back_off(row.tries)
         if not begun and verdict in (Verdict.PAUSE, Verdict.FAULT):
             # What no row can be at fault for holds none back: the most urgent goes first once the relay is back.
             self._window.release()
             self._release(claimed, None if error.phase == "connect" else again_at)
             return
-        left = not begun or row.attempts + 1 < self._service.settings.attempts
+        # A relay that throttles, or is wrongly set up, uses up nobody's attempts.
+        other = verdict in (Verdict.PAUSE, Verdict.FAULT)
+        left = not begun or other or row.attempts + 1 < self._service.settings.attempts
         outcome: Outcome = "failed"
         if verdict is Verdict.DOUBT:
             outcome = "uncertain"

@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from reminders.clock import Clock, SystemClock
-from reminders.store import replay, sending
-from reminders.store.engine import TROUBLE, Store
-from reminders.store.journal import Journal, Sent, Unwritable
+from reminders.jobs.service import Service
+from reminders.store import replay, reports, sending
+from reminders.store.engine import TROUBLE
+from reminders.store.journal import Sent, Unwritable
 from reminders.store.sending import Ending, Message
 
 SETTLING, PAUSE = 36, 5.0
@@ -48,9 +49,10 @@ class Scribe:
     message is begun any more, whatever could be written later.
     """
 
-    def __init__(self, store: Store, journal: Journal, clock: Clock, owner: str, lease: timedelta) -> None:
-        self._store = store
-        self._journal = journal
+    def __init__(self, service: Service, clock: Clock, owner: str, lease: timedelta) -> None:
+        self._store = service.store
+        self._journal = service.journal
+        self._bounce_limit = service.settings.bounce_limit
         self._clock = clock
         self._owner = owner
         self._lease = lease
@@ -163,7 +165,11 @@ class Scribe:
                 wall_now=wall_now,
                 lease=self._lease,
             )
-            own = sending.settle(tx, [row for each in ended for row in each.endings], self._owner, now=now)
+            endings = [row for each in ended for row in each.endings]
+            own = sending.settle(tx, endings, self._owner, now=now)
+            for row in endings:
+                if row.outcome == "failed" and row.phase == "rcpt":
+                    reports.refused(tx, row.row, row.code, row.reply, now, limit=self._bounce_limit)
             known_to = replay.advance(tx, self._name, self._spans) if self._spans else 0
         self._spans = [each for each in self._spans if each[0] >= known_to]
         return dict.fromkeys(started, wall_now + self._lease), own

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from reminders.configuration import EVENTS, Configuration, read_configuration
 from reminders.errors import BadInput, Problem, WrongUse
 from reminders.files import digest
+from reminders.jobs.signing import signer
 from reminders.mail import compose, verp
+from reminders.mail.compose import Letter, Templates
 from reminders.mail.compose import Service as Sender
-from reminders.mail.compose import Templates
 from reminders.mail.envelope import Envelope
+from reminders.mail.skeleton import Composer
 from reminders.mail.templates import FOLDER
 from reminders.planning.notices import Notice
 from reminders.settings import Settings
@@ -61,7 +63,9 @@ class Service:
         self.doubt = ""
         """Why nothing was mailed when it was last asked whether it might be; "" while all was well."""
         self._key = key
+        self._signer = signer(settings, config)
         self._book: Book | None = None
+        self._composer: Composer | None = None
 
     def book(self, tx: Connection) -> Book | None:
         """The last good files, or None while none were ever accepted."""
@@ -77,6 +81,13 @@ class Service:
     def accept(self, book: Book) -> None:
         """Work with these files from now on: they have just become the last good ones."""
         self._book = book
+
+    def compose(self, templates: Templates, letter: Letter) -> bytes:
+        """The message of a letter, signed where there is a key; raises as `compose.compose` does."""
+        composer = self._composer
+        if composer is None or composer.templates is not templates:
+            self._composer = composer = Composer(templates, self._signer)
+        return composer.compose(letter)
 
     def token(self, subscriber: int) -> str:
         """The unsubscribe token of a person: 192 bits that only the holder of the key can make (URL-safe text).
@@ -120,7 +131,7 @@ class Service:
     @property
     def rate(self) -> int:
         """How many messages a minute may go; 0 for as many as are taken. A folder takes all."""
-        return self.settings.rate if self.settings.smtp_host and not self.settings.shadow else 0
+        return rate(self.settings)
 
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""
@@ -153,6 +164,11 @@ def sender(settings: Settings) -> Sender:
         list_domain=address.rpartition("@")[2],
         contact=settings.contact,
     )
+
+
+def rate(settings: Settings) -> int:
+    """How many messages a minute may be sent; 0 for any number, as into the outbox folder."""
+    return settings.rate if settings.smtp_host and not settings.shadow else 0
 
 
 def message_id_of(settings: Settings, notice: Notice, attempts: int = 0) -> str:

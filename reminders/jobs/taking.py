@@ -11,7 +11,6 @@ from reminders.catalogue.series import find
 from reminders.clock import Clock, SystemClock
 from reminders.jobs import clockwatch
 from reminders.jobs.service import Book, Service, message_id_of
-from reminders.mail import compose
 from reminders.mail.compose import Letter
 from reminders.mail.envelope import Envelope
 from reminders.planning import plan
@@ -165,7 +164,7 @@ def compose_rows(service: Service, claimed: tuple[Claimed, ...], message_id: str
     """The message of claimed rows, as the bytes that go over the wire."""
     letters = (_letter(service, each, message_id, now) for each in claimed)
     first, *others = sorted(letters, key=lambda each: each.date.when.first or date.max)
-    return compose.compose(claimed[0].book.templates, replace(first, others=tuple(others)))
+    return service.compose(claimed[0].book.templates, replace(first, others=tuple(others)))
 
 
 def _letter(service: Service, claimed: Claimed, message_id: str, now: datetime) -> Letter:
@@ -189,6 +188,7 @@ def _letter(service: Service, claimed: Claimed, message_id: str, now: datetime) 
         composed_at=now,
         meant_at=meant_at if now - meant_at > LATE else None,
         lists=lists(configuration.audiences, claimed.subscriber, claimed.event.event, notice.date_kind),
+        report_id=service.report_id(claimed.row.id),
         parent_ids=tuple(dict.fromkeys(each.message_id for each in claimed.before)) if news else (),
     )
 

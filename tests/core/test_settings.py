@@ -139,6 +139,31 @@ def test_a_secret_comes_from_a_variable_or_from_a_file_it_names(tmp_path: Path) 
             ],
         ),
         (
+            MAIL + "dkim_key_file: dkim.pem\ndkim_domain: example.com\n",
+            {},
+            [
+                "reminders.yaml:4:1: nothing says under which selector the key is published: "
+                "write 'dkim_selector: …' too",
+                "reminders.yaml:5:1: receivers do not trust the signature of example.com for mails from example.org: "
+                "write 'example.org', or leave it out",
+            ],
+        ),
+        (
+            "dkim_selector: a/b\n",
+            {},
+            ["reminders.yaml:1:16: 'a/b' is not a selector: write one like dates2027"],
+        ),
+        (
+            "dkim_selector: dates\ndkim_domain: example.org\n",
+            {},
+            [
+                "reminders.yaml:1:1: dkim_selector is set, but there is no key to sign with: "
+                "write 'dkim_key_file: …' too",
+                "reminders.yaml:2:1: dkim_domain is set, but there is no key to sign with: "
+                "write 'dkim_key_file: …' too",
+            ],
+        ),
+        (
             MAIL + "smtp_user: dates\nsmtp_security: none\n",
             {"SMTP_PASSWORD": "hush"},
             ["reminders.yaml:4:1: the password would be sent in clear: write 'smtp_security: starttls'"],

@@ -76,6 +76,12 @@ class Walk:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.store.close()
 
+    def reread(self) -> None:
+        """Take the settings as they are written now; a service does so when it starts."""
+        self.service = Service(
+            read_settings(self.config, {}), self.config, self.store, read_key(self.service.settings, self.service.data)
+        )
+
     def write(self, name: str, text: str | bytes) -> None:
         """A file of the config folder."""
         data = text.encode() if isinstance(text, str) else text
