@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 LOG = logging.getLogger(__name__)
-ROOM = 8_000_000
+ROOM = 2_000_000
 """Bytes that must be free where the data folder is: what is accepted has to be written down."""
 BEHIND = (
     "Mails were sent, or people left, of which the database does not know: it was restored from an older backup, or "
@@ -84,8 +84,11 @@ def reconcile(service: Service, owner: str = "") -> bool:
             LOG.warning(
                 "%s is gone, and a new one begins: after a backup is restored, mails may go twice", journal.path
             )
-            with service.store.writing() as tx:
+        place = journal.begin()
+        with service.store.writing() as tx:
+            if remembered:
                 replay.forget(tx)
+            replay.put_position(tx, place.identity, place.size)
         return False
     if place.size == known and not flagged:
         return False

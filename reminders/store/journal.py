@@ -84,6 +84,11 @@ class Journal:
         with self._open(os.O_RDWR, fcntl.LOCK_SH) as file:  # whoever cannot write it is to know at once
             return Place(self._identity(file), os.fstat(file).st_size)
 
+    def begin(self) -> Place:
+        """Make the file if there is none, on the disk before anything is to be written to it."""
+        with self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT, fcntl.LOCK_EX) as file:
+            return Place(self._begin(file), os.fstat(file).st_size)
+
     def append(self, entries: Sequence[Entry]) -> tuple[str, int, int]:
         """Write these to the disk; the identity, and from where to where they stand. Makes the file if need be."""
         body = "".join(f"{json.dumps(_written(each), ensure_ascii=False)}\n" for each in entries).encode()

@@ -105,13 +105,15 @@ def _fail_once(
 
 def _heeded(calls: Sequence[Call]) -> list[str]:
     """Whether a message was begun after a write had failed, before any commit succeeded."""
-    failed = False
+    failed = written = False
     for call in calls:
         log = call.path.endswith("-wal")
         if call.injected and log:
-            failed = True
-        elif call.name == "fdatasync" and log and call.number == 0:
-            failed = False
+            failed, written = True, False
+        elif call.name == "pwrite64" and log:
+            written = True
+        elif call.name == "fdatasync" and log and call.number == 0 and written:
+            failed = False  # closing what failed syncs the log too, and writes nothing to it
         elif failed and call.name == "sendto" and call.data.startswith(b"DATA"):
             return ["a message was begun though what came before it could not be recorded"]
     return []

@@ -63,8 +63,12 @@ def test_only_its_owner_reads_it_and_no_address_is_in_it(journal: Journal) -> No
     assert b"example.org" not in journal.path.read_bytes().replace(b"<key@example.org>", b"")
 
 
-def test_there_is_no_journal_before_something_is_in_it(journal: Journal) -> None:
+def test_there_is_no_journal_before_it_was_begun_and_beginning_again_changes_nothing(journal: Journal) -> None:
     assert journal.place() is None
+    begun = journal.begin()
+    assert journal.begin() == journal.place() == begun
+    assert journal.append([SENT])[:2] == (begun.identity, begun.size)
+    assert journal.begin().size > begun.size
 
 
 @pytest.mark.parametrize("cut", range(2, 60, 19))
