@@ -133,7 +133,7 @@ $(VENV)/redbot/.made: $(VENV)/.made requirements-redbot.lock
 COMPILE := uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
 lock:
 	@test -n "$(UV)" || { echo 'make lock needs uv on PATH' >&2; exit 1; }
-	$(COMPILE) pyproject.toml --extra postgres --group dev -o requirements-dev.lock >/dev/null
+	$(COMPILE) pyproject.toml --extra postgres --extra dkim --group dev -o requirements-dev.lock >/dev/null
 	$(COMPILE) pyproject.toml -c requirements-dev.lock -o requirements.lock >/dev/null
 	$(COMPILE) --group browser -c requirements-dev.lock -o requirements-browser.lock >/dev/null
 	$(COMPILE) --group redbot -c requirements-dev.lock -o requirements-redbot.lock >/dev/null

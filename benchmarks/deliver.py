@@ -95,7 +95,7 @@ def _rate(folder: Path, mails: int, settings: str) -> float:
         (config / "events").mkdir(parents=True)
         (config / "events" / "one.yaml").write_text(EVENT, encoding="utf-8")
         write_people(config, mails)
-        with service(config, f"{settings}settle: 0\nrate: 0\npass_limit: {mails}\n") as running:
+        with service(config, f"{settings}settle: 0\nrate: 0\nbrake: off\n") as running:
             refresh(running, PUBLISHED)
             assert remind(running, DUE).owed == mails
             with workers.working(running.data) as owner:

@@ -36,7 +36,7 @@ def figures(scale: Scale) -> Iterator[Figure]:
             files[-1].write_text(event, encoding="utf-8")
 
         move()
-        with service(config, "settle: 0\npass_limit: 100000\n") as running:
+        with service(config, "settle: 0\n") as running:
             refresh(running, next(clock))
             remind(running, next(clock))
 

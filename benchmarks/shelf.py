@@ -24,7 +24,7 @@ from reminders.web.site import Shown, Site
 
 NOW = datetime(2029, 11, 23, 9, tzinfo=UTC)
 URL = "https://dates.example.org"
-SETTINGS = f"settle: 0\npass_limit: 1000000\npublic_url: {URL}\n"
+SETTINGS = f"settle: 0\nbrake: off\npublic_url: {URL}\n"
 FEEDS = "feeds:\n  all: {title: All dates}\n"
 
 

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from reminders.catalogue import wording
 from reminders.catalogue.events import read_fact
-from reminders.clock import SystemClock
+from reminders.clock import SystemClock, Uptime
 from reminders.daemon import Daemon, Happening, run
 from reminders.errors import RemindersError, WrongUse
 from reminders.files import SETTINGS, read_settings, shipped
@@ -102,6 +102,9 @@ class ReplayClock:
             act()
         elif instant is not None:
             self._now = max(self._now, instant)
+
+    def uptime(self) -> Uptime | None:
+        return None
 
 
 class Narrator:

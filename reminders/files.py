@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from reminders.catalogue import shape, strict
 from reminders.errors import BadInput, Problem, WrongUse
-from reminders.settings import ENVIRONMENT, Settings, contradictions, secrets
+from reminders.settings import ENVIRONMENT, RETIRED, Settings, contradictions, secrets
 
 SETTINGS = "reminders.yaml"
 CONFIG = ("rules.yaml", "feeds.yaml", "audiences.yaml")
@@ -114,6 +116,18 @@ def _misnamed(config: Path) -> Iterator[Problem]:
             yield Problem(path.name, 0, 0, "a file of this name is not read", write)
 
 
+@cache
+def zone_mark(zone: str) -> str:
+    """What tells one edition of a time zone's data from another (hex): its file, found where `zoneinfo` finds it.
+
+    Read once, as `zoneinfo` does: a process goes on with the data that it began with.
+    """
+    places = [path for folder in zoneinfo.TZPATH if (path := Path(folder, zone)).is_file()]
+    *package, name = zone.split("/")
+    data = places[0] if places else resources.files(".".join(["tzdata", "zoneinfo", *package])).joinpath(name)
+    return hashlib.sha256(data.read_bytes()).hexdigest()[:16]
+
+
 def template_folders(config: Path, name: str, *, shipped_first: bool = False) -> list[Path]:
     """The folders of templates called `name`: the user's own beside the config folder if there is one, the shipped."""
     own = config.resolve().parent / "templates" / name
@@ -162,7 +176,10 @@ def read_settings(config: Path, environment: Mapping[str, str]) -> Settings:
         for name in sorted(secrets() & written.keys())
         for variable in (f"{ENVIRONMENT}{name.upper()}_FILE",)
     ]
-    problems += _wrong(document, {name: value for name, value in written.items() if name not in secrets()})
+    retired = sorted(RETIRED.keys() & written.keys())
+    problems += [document.problem((name,), *RETIRED[name], key=True) for name in retired]
+    known = {name: value for name, value in written.items() if name not in secrets() and name not in RETIRED}
+    problems += _wrong(document, known)
     overrides, strange = _from_environment(environment)
     problems += strange
     for name, value in overrides.items():
@@ -206,6 +223,9 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[dict[str, str], l
                 what = f"the file {value} cannot be read ({error.strerror if isinstance(error, OSError) else error})"
                 problems.append(Problem(variable, 0, 0, what, "name a file that this user may read"))
                 continue
+        if name in RETIRED:
+            problems.append(Problem(variable, 0, 0, *RETIRED[name]))
+            continue
         if name not in Settings.model_fields:
             close = get_close_matches(name, Settings.model_fields, n=1)
             write = f"write {ENVIRONMENT}{close[0].upper()}" if close else "`reminders config` lists the settings"

@@ -16,8 +16,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 
 from reminders.catalogue import shape
 from reminders.catalogue.shape import Address, Flag, Link, Shape, Text, Whole, Zone, wrong
+from reminders.mail import verp
 
 ENVIRONMENT = "REMINDERS_"
+LONGEST_BOUNCE = 64 - 1 - verp.LONGEST
+"""How long the part before the @ of bounce_address may be: RFC 5321 allows 64 octets, with the signed number."""
 
 
 def _months(value: Any) -> Any:
@@ -41,10 +44,22 @@ def _site(value: str) -> str:
     return value.rstrip("/")
 
 
+def _fetched(value: str) -> str:
+    if not re.match("https?://", value):
+        raise wrong(f"'{value[:80]}' is not the address of a page", "write one that begins with https://")
+    return value
+
+
 def _host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?", value):
         raise wrong(f"'{value[:80]}' is not the name of a host", "write one like smtp.example.org or 127.0.0.1")
     return value.strip("[]")
+
+
+def _selector(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*", value):
+        raise wrong(f"'{value[:80]}' is not a selector", "write one like dates2027")
+    return value
 
 
 Months = Annotated[
@@ -55,7 +70,9 @@ Months = Annotated[
 """A number of months; 0 is for ever."""
 Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema({"type": "number"})]
 Site = Annotated[Link, AfterValidator(_site)]
+Fetched = Annotated[Link, AfterValidator(_fetched)]
 Host = Annotated[Text, AfterValidator(_host)]
+Selector = Annotated[Text, AfterValidator(_selector)]
 Port = Annotated[Whole, Field(le=65535)]
 
 
@@ -97,19 +114,45 @@ class Settings(Shape):
     """A file of certificates to trust instead of the system's, for a relay with a private authority."""
     smtp_user: Text | Literal[""] = ""
     """The account at the relay. Left out: no log-in."""
+    smtp_auth: Literal["password", "xoauth2"] = "password"
+    """How the account logs in: with smtp_password, or with an access token, as Microsoft 365 wants it."""
     smtp_password: SecretStr = SecretStr("")
     """The account's password."""
+    smtp_token_file: Text | Literal[""] = ""
+    """A file that holds the access token and that another program renews. Only with xoauth2."""
+    smtp_token_command: Text | Literal[""] = ""
+    """A command, run without a shell, that prints an access token or a token endpoint's answer. Only with xoauth2."""
+    smtp_connections: Annotated[Whole, Field(ge=1, le=50)] = 3
+    """How many messages go to the relay side by side. Microsoft 365 allows an account three."""
     mail_from: Address | Literal[""] = ""
     """The address mails come from; it must be able to receive. Needed with smtp_host."""
     reply_to: Address | Literal[""] = ""
     """Where answers go, when not to mail_from."""
+    dkim_key_file: Text | Literal[""] = ""
+    """The private key to sign mails with (DKIM): RSA or Ed25519, in PEM. Left out: none is signed here."""
+    dkim_selector: Selector = ""
+    """The selector under which the public key is published in DNS. Needed with dkim_key_file."""
+    dkim_domain: Host | Literal[""] = ""
+    """The domain that signs: that of mail_from, or one above it. Left out: that of mail_from."""
+    bounce_address: Address | Literal[""] = ""
+    """Where bounces go, with '+' and a signed number before the @. Left out: to mail_from, as NHSmail demands."""
+    bounce_limit: Annotated[Whole, Field(ge=1)] = 1
+    """How many mails to an address must bounce for good until it is suspended."""
+    reports_maildir: Text | Literal[""] = ""
+    """The Maildir to which bounces are delivered; relative to the folder that holds the config. Left out: none."""
+    reports_port: Annotated[Port, Field(ge=0)] = 0
+    """The port of 127.0.0.1 on which a mail server hands over bounces, by LMTP or SMTP. 0: none."""
 
-    pass_limit: Annotated[Whole, Field(ge=1)] = 500
-    """How many new mails one pass may owe. What exceeds it is held until `reminders outbox release`."""
     redirect_all: Address | Literal[""] = ""
     """An address that gets every mail in place of its recipient, to try things out with real people in the files."""
     shadow: Flag = False
     """true: every mail is composed, recorded and written to shadow/ in the data folder, and nothing is sent."""
+    brake: Literal["on", "off"] = "on"
+    """Whether mails beyond what is usual are held until `reminders outbox release`; 'off' is for tests."""
+    brake_least: Annotated[Whole, Field(ge=1)] = 50
+    """So many mails a day are never held, whatever was foreseen."""
+    brake_share: Annotated[Whole, Field(ge=0, le=100)] = 0
+    """The percentage of all people that one day may mail unless an operator accepted more; 0 for no such bound."""
     rate: Annotated[Whole, Field(ge=0, le=100_000)] = 25
     """How many messages a minute the relay may be given; 0 for as many as it takes."""
     in_flight: Annotated[Whole, Field(ge=1, le=1000)] = 1
@@ -125,8 +168,17 @@ class Settings(Shape):
     tick: Annotated[Seconds, Field(ge=1, le=30)] = 30.0
     """Seconds between two looks at the files and the clock."""
 
+    operator: Address | Literal[""] = ""
+    """The address that is told once a day what failed, differs or will be late. Left out: only the log tells."""
+    heartbeat_url: Fetched | Literal[""] = ""
+    """An address to fetch after each pass that went well, once a minute at most. Its silence is somebody's alarm."""
+
     secret_key: SecretStr = SecretStr("")
     """The key behind unsubscribe links, at least 32 characters. Left out: the file secret.key that `db init` makes."""
+
+
+RETIRED = {"pass_limit": ("pass_limit is no setting any more", "delete it; brake_least is what is never held")}
+"""Settings of earlier versions: what to say of each, and what to write instead."""
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
@@ -136,11 +188,41 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield ("public_url" if settings.public_url else "smtp_host"), what, "write 'public_url: https://…' too"
     if settings.smtp_host and not settings.mail_from:
         yield "smtp_host", "smtp_host is set, but nothing says who mails come from", "write 'mail_from: …' too"
+    if len(settings.bounce_address.rpartition("@")[0].encode()) > LONGEST_BOUNCE:
+        what = "with its number the part before the @ would be longer than the 64 characters that mail allows"
+        yield "bounce_address", what, f"write one with at most {LONGEST_BOUNCE} characters before the @"
+    if settings.reports_port and not (settings.bounce_address or settings.mail_from):
+        yield "reports_port", "no address is set to which bounces could come", "write 'bounce_address: …' too"
     if settings.smtp_user and settings.smtp_security == "none":
         yield "smtp_user", "the password would be sent in clear", "write 'smtp_security: starttls'"
+    if settings.smtp_auth == "xoauth2":
+        yield from _tokens(settings)
+        return
+    for name in ("smtp_token_file", "smtp_token_command"):
+        if getattr(settings, name):
+            yield name, f"{name} is of no use with a password", "write 'smtp_auth: xoauth2' too"
     if settings.smtp_user and not settings.smtp_password.get_secret_value():
         write = "set REMINDERS_SMTP_PASSWORD, or REMINDERS_SMTP_PASSWORD_FILE to a file that holds it"
         yield "smtp_user", "smtp_user is set, but there is no password", write
+    if settings.dkim_key_file and not settings.dkim_selector:
+        yield "dkim_key_file", "nothing says under which selector the key is published", "write 'dkim_selector: …' too"
+    for each in ("dkim_selector", "dkim_domain"):
+        if getattr(settings, each) and not settings.dkim_key_file:
+            yield each, f"{each} is set, but there is no key to sign with", "write 'dkim_key_file: …' too"
+    if settings.dkim_key_file and not settings.mail_from:
+        yield "dkim_key_file", "there is a key, but nothing says who mails come from", "write 'mail_from: …' too"
+    sender = settings.mail_from.rpartition("@")[2].lower()
+    if settings.dkim_domain and sender and not f".{sender}".endswith(f".{settings.dkim_domain.lower()}"):
+        what = f"receivers do not trust the signature of {settings.dkim_domain} for mails from {sender}"
+        yield "dkim_domain", what, f"write '{sender}', or leave it out"
+
+
+def _tokens(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    if not settings.smtp_user:
+        yield "smtp_auth", "xoauth2 logs in an account, and smtp_user names none", "write 'smtp_user: …' too"
+    if bool(settings.smtp_token_file) == bool(settings.smtp_token_command):
+        what = "xoauth2 needs one place that gives tokens"
+        yield "smtp_auth", what, "write either 'smtp_token_file: …' or 'smtp_token_command: …'"
 
 
 def secrets() -> frozenset[str]:

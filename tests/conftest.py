@@ -13,14 +13,19 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
+from reminders.clock import SystemClock, Uptime
 from reminders.store.engine import Store, create, open_store
 from tests.builders import EPOCH
 from tests.store import postgres
 
 
 @pytest.fixture
-def clock() -> Iterator[FrozenDateTimeFactory]:
-    """The computer's clock, standing at EPOCH until the test moves it. Timers of the event loop go on."""
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FrozenDateTimeFactory]:
+    """The computer's clock, standing at EPOCH until the test moves it. Timers of the event loop go on.
+
+    As far as it is moved, time passes: nobody sets it.
+    """
+    monkeypatch.setattr(SystemClock, "uptime", lambda self: Uptime("frozen", self.now() - EPOCH))
     with freeze_time(EPOCH, real_asyncio=True) as frozen:
         assert isinstance(frozen, FrozenDateTimeFactory)
         yield frozen

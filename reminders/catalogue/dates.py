@@ -93,6 +93,20 @@ def parse_when(text: str, zone: str) -> When:
 
     The result's `edtf` is canonical: two texts that say the same in one zone give equal values. Raises `DateError`.
     """
+    return _read(text, zone, strict=True)
+
+
+@lru_cache(maxsize=8192)
+def recall_when(text: str, zone: str) -> When:
+    """Read a date that was accepted earlier, when the clocks of its zone may have been foretold otherwise.
+
+    A time that they now skip is later by the gap, of one that they now show twice it is the first, and an offset that
+    they no longer have still says which instant is meant.
+    """
+    return _read(text, zone, strict=False)
+
+
+def _read(text: str, zone: str, *, strict: bool) -> When:
     check_zone(zone)
     text = text.strip()
     if text in ("tba", "open"):
@@ -101,7 +115,7 @@ def parse_when(text: str, zone: str) -> When:
     if len(parts) > 2:
         raise _unreadable(text)
     matches = [_SHAPE.fullmatch(part) for part in parts]
-    ends = [_part(match, zone) for match in matches if match is not None]
+    ends = [_part(match, zone, strict) for match in matches if match is not None]
     if len(ends) < len(parts):
         raise _unreadable(text)
     return ends[0] if len(ends) == 1 else _span(*ends)
@@ -157,7 +171,7 @@ def _unreadable(text: str) -> DateError:
     return DateError(reproach(text), f"write {suggest(text)}")
 
 
-def _part(match: re.Match[str], zone: str) -> When:
+def _part(match: re.Match[str], zone: str, strict: bool) -> When:
     """One date, or one end of a span."""
     text, year, qualifier = match[0], int(match["year"]), match["qualifier"] or ""
     if year not in _YEARS:
@@ -182,10 +196,10 @@ def _part(match: re.Match[str], zone: str) -> When:
         return When(text, zone, Precision.DAY, day, day, qualifier=qualifier)
     if qualifier:
         raise DateError("a time of day cannot be uncertain", f"write the day alone, {day}{qualifier}")
-    return _instant(day, int(match["hour"]), int(match["minute"]), match["offset"], zone)
+    return _instant(day, int(match["hour"]), int(match["minute"]), match["offset"], zone, strict)
 
 
-def _instant(day: date, hour: int, minute: int, offset: str | None, zone: str) -> When:
+def _instant(day: date, hour: int, minute: int, offset: str | None, zone: str, strict: bool) -> When:
     """A local time in its zone; `offset` says which of two where clocks go back."""
     if hour > 23 or minute > 59:
         midnight = f"{day + timedelta(days=1)}T00:00 (the day after) or {day}T23:59"
@@ -195,6 +209,9 @@ def _instant(day: date, hour: int, minute: int, offset: str | None, zone: str) -
     if offset == "Z":
         return _shown(clock.replace(tzinfo=UTC), zone)
     readings = {zones.offset(instant, zone): instant for instant in zones.instants(clock, zone)}
+    if not strict and (offset not in readings if offset else len(readings) != 1):
+        meant = datetime.fromisoformat(f"{clock.isoformat()}{offset}") if offset else zones.first(clock, zone)
+        return _shown(meant.astimezone(UTC), zone)
     text = clock.isoformat(timespec="minutes")
     choices = [f"{text}{each}" for each in readings]
     if not readings:

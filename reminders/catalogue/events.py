@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from reminders.catalogue.dates import When, parse_when
+from reminders.catalogue.dates import When, recall_when
 from reminders.catalogue.recurrence import Recurrence
 
 
@@ -179,4 +179,4 @@ class Amendment:
 def read_fact(text: str) -> tuple[When, Status]:
     """The date and status that `EventDate.fact` was made from. Raises ValueError for any other text."""
     edtf, zone, status = text.split(" ")
-    return parse_when(edtf, zone), Status(status)
+    return recall_when(edtf, zone), Status(status)

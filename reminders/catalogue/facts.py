@@ -7,7 +7,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any
 
-from reminders.catalogue.dates import parse_when
+from reminders.catalogue.dates import recall_when
 from reminders.catalogue.events import Event, EventDate, Override, Repeats, Source, Status
 from reminders.catalogue.recurrence import parse_recurrence
 
@@ -93,7 +93,7 @@ def _pack_repeats(repeats: Repeats) -> dict[str, Any]:
 def _unpack_date(facts: dict[str, Any]) -> EventDate:
     return EventDate(
         kind=facts["kind"],
-        when=parse_when(facts["when"], facts["zone"]),
+        when=recall_when(facts["when"], facts["zone"]),
         occurrence=facts.get("occurrence", ""),
         status=Status(facts["status"]),
         note=facts.get("note", ""),
@@ -107,7 +107,7 @@ def _unpack_repeats(facts: dict[str, Any], zone: str) -> Repeats:
     overrides = (
         Override(
             on=date.fromisoformat(each["on"]),
-            when=parse_when(each["when"], zone) if "when" in each else None,
+            when=recall_when(each["when"], zone) if "when" in each else None,
             status=Status(each["status"]),
             note=each.get("note", ""),
             location=each.get("location", ""),

@@ -50,9 +50,14 @@ def instants(clock: datetime, zone: str) -> tuple[datetime, ...]:
     return tuple(instant for instant in sorted((first, second)) if local(instant, zone) == clock)
 
 
+def first(clock: datetime, zone: str) -> datetime:
+    """The first UTC instant at which clocks in `zone` show a naive time; of one they skip, later by the gap."""
+    return clock.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
 def after_gap(clock: datetime, zone: str) -> datetime:
     """What clocks show instead of a naive time they skip: the time later by the length of the gap."""
-    return local(clock.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC), zone)
+    return local(first(clock, zone), zone)
 
 
 def local(instant: datetime, zone: str) -> datetime:

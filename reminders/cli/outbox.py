@@ -1,4 +1,4 @@
-"""`reminders outbox`: see what was mailed, waits or was dropped, and put right what needs a person."""
+"""`reminders outbox`, `pause`, `resume` and `recall`: see what was mailed, waits or was dropped, and put it right."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from reminders.cli.options import clock_time, config_option, counted, json_optio
 
 if TYPE_CHECKING:
     from reminders.store.ledger import Record
+    from reminders.store.pauses import Pause
     from reminders.store.rows import Row
 
 STATES = ("owed", "claimed", "sending", "sent", "failed", "uncertain", "dropped", "held")
 
+LISTED = 20
+"""So many numbers are printed of what was moved."""
 NUMBER = click.IntRange(1, 2**31 - 1)
 
 
@@ -30,19 +33,38 @@ def outbox() -> None:
 @config_option
 @json_option
 def listing(states: tuple[str, ...], limit: int, config: Path, as_json: bool) -> None:
-    """The newest notices in these STATES (in any, when none is named), and how many there are of each."""
-    from reminders.store import ledger
+    """The newest notices in these STATES (in any, when none is named), the batches held, and how many there are."""
+    from reminders.store import ledger, pauses
 
     with opened(config) as service, service.store.reading() as tx:
         counts, rows = ledger.counts(tx), ledger.listing(tx, states, limit)
+        held, pause = ledger.batches(tx), pauses.paused(tx)
         zone = service.settings.zone
 
     def words() -> Iterator[str]:
         for row in rows:
             yield _line(row, zone)
+        for batch in held:
+            yield f"Held in batch {batch.number}: {counted(batch.mails, 'mail')}, the first of them:"
+            for row in batch.first:
+                yield _line(row, zone)
+        if pause is not None:
+            yield paused_words(pause, zone)
         yield ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "The outbox is empty."
 
-    show({"counts": counts, "rows": [facts(row) for row in rows]}, as_json, words)
+    show(
+        {
+            "counts": counts,
+            "rows": [facts(row) for row in rows],
+            "held": [
+                {"batch": batch.number, "mails": batch.mails, "first": [facts(row) for row in batch.first]}
+                for batch in held
+            ],
+            "paused": None if pause is None else {"since": pause.since, "why": pause.why},
+        },
+        as_json,
+        words,
+    )
 
 
 @outbox.command("show")
@@ -63,44 +85,149 @@ def show_one(context: click.Context, number: int, config: Path, as_json: bool) -
     show(record_facts(record), as_json, lambda: record_words(record, zone))
 
 
-Move = Callable[..., list[int]]
+def _chosen(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments by which notices are meant: batches, and single ones."""
+    command = click.option("--notice", "notices", type=NUMBER, multiple=True, help="A single one; may be repeated.")(
+        command
+    )
+    return click.argument("batches", nargs=-1, type=NUMBER, metavar="[BATCH]...")(command)
 
 
 def _moving(name: str, help: str, states: str) -> click.Command:
     @click.command(name, help=help)
-    @click.argument("numbers", nargs=-1, type=NUMBER)
-    @click.option("--batch", type=NUMBER, help="All that one pass owed; `outbox show` prints the batch.")
+    @_chosen
     @config_option
     @click.pass_context
-    def command(context: click.Context, numbers: tuple[int, ...], batch: int | None, config: Path) -> None:
+    def command(context: click.Context, batches: tuple[int, ...], notices: tuple[int, ...], config: Path) -> None:
         from reminders.store import ledger
 
-        if not numbers and batch is None:
-            raise click.UsageError(f"Name the notices to {name} by their numbers, or a --batch.")
-        move: Move = getattr(ledger, name)
+        if not batches and not notices:
+            raise click.UsageError(f"Name the batches to {name} by their numbers, or each --notice.")
+        move: Callable[..., list[int]] = getattr(ledger, name)
         with opened(config) as service, service.store.writing() as tx:
-            moved = move(tx, numbers, batch=batch, now=now())
-        click.echo(f"{counted(len(moved), 'notice')}: {_listed(moved)}")
-        untouched = sorted(set(numbers) - set(moved))
-        if untouched:
-            click.echo(f"Not {states}, and left alone: {_listed(untouched)}", err=True)
-        context.exit(1 if untouched or not moved else 0)
+            moved = move(tx, notices, batches=batches, now=now())
+        context.exit(_told(moved, notices, states))
 
     return command
 
 
-outbox.add_command(_moving("hold", "Keep owed notices back until they are released.", "owed"))
-outbox.add_command(
-    _moving("release", "Let held notices go; each is still asked whether it is wanted before it is sent.", "held")
-)
+outbox.add_command(_moving("hold", "Keep what is owed of each BATCH back until it is released.", "owed"))
 outbox.add_command(
     _moving(
-        "discard", "Drop notices for good that are owed, held, failed or uncertain.", "owed, held, failed or uncertain"
+        "discard",
+        "Drop for good what is owed, held, failed or uncertain of each BATCH.",
+        "owed, held, failed or uncertain",
     )
 )
 outbox.add_command(
-    _moving("retry", "Owe failed or uncertain notices once more; the same bytes are sent.", "failed or uncertain")
+    _moving(
+        "retry",
+        "Owe once more what is failed or uncertain of each BATCH; the same bytes are sent.",
+        "failed or uncertain",
+    )
 )
+
+
+@outbox.command()
+@_chosen
+@config_option
+@click.pass_context
+def release(context: click.Context, batches: tuple[int, ...], notices: tuple[int, ...], config: Path) -> None:
+    """Let what is held of each BATCH go, and accept the plan as it stands.
+
+    Without any BATCH: everything that the brake holds. Each is still asked whether it is wanted before it is sent. Of
+    single notices nothing is said about the plan.
+    """
+    from reminders.jobs.release import release as release_now
+
+    with opened(config) as service:
+        done = release_now(service, now(), batches=batches, notices=notices)
+        zone = service.settings.zone
+    status = 0
+    if done.ids or batches or notices:
+        status = _told(list(done.ids), notices, "held")
+    else:
+        click.echo("Nothing is held." if done.plan is not None else "Nothing is held, and no plan is published yet.")
+    for row in done.first:
+        click.echo(_line(row, zone))
+    if done.plan is not None:
+        mails, day = max(((mails, day) for day, mails in done.plan.items()), default=(0, None))
+        busiest = f": at most {counted(mails, 'mail')} a day, on {day:%d %B %Y}" if day else ""
+        click.echo(f"The plan is accepted as it stands{busiest}.")
+    context.exit(status)
+
+
+@click.command()
+@click.argument("events", nargs=-1, metavar="[EVENT]...")
+@click.option("--batch", "batches", type=NUMBER, multiple=True, help="All that one pass owed; may be repeated.")
+@click.option("--all", "everything", is_flag=True, help="Everything that is not sent.")
+@config_option
+@click.pass_context
+def recall(
+    context: click.Context, events: tuple[str, ...], batches: tuple[int, ...], everything: bool, config: Path
+) -> None:
+    """Take back for good what is not sent yet about each EVENT. Exit 1 when there was nothing to take back."""
+    from reminders.errors import WrongUse
+    from reminders.store import ledger
+    from reminders.store.events import published_event
+
+    if not events and not batches and not everything:
+        raise click.UsageError("Name the events to recall, a --batch, or --all.")
+    with opened(config) as service, service.store.writing() as tx:
+        for event in events:
+            if published_event(tx, event) is None:
+                raise WrongUse(f"there is no event '{event}' in the store")
+        done = ledger.recall(tx, events=None if everything else events, batches=batches, now=now())
+    click.echo(f"Taken back: {counted(len(done.ids), 'notice')}.")
+    if done.told:
+        click.echo(f"Sent before, so that a correction may be needed: {counted(done.told, 'notice')}.")
+    if done.sending:
+        click.echo(f"In hand at this moment, and sent: {counted(done.sending, 'notice')}.", err=True)
+    context.exit(0 if done.ids else 1)
+
+
+@click.command()
+@click.option("--why", default="", help="The reason, for whoever finds nothing mailed.")
+@config_option
+def pause(why: str, config: Path) -> None:
+    """Mail nothing until `resume`: nothing is owed and nothing is sent, and the feeds go on being published."""
+    from reminders.store import pauses
+
+    with opened(config) as service, service.store.writing() as tx:
+        begun = pauses.pause(tx, why, now())
+        known = pauses.paused(tx)
+        zone = service.settings.zone
+    if not begun:
+        click.echo("That is so already.")
+    if known is not None:
+        click.echo(paused_words(known, zone))
+
+
+@click.command()
+@config_option
+def resume(config: Path) -> None:
+    """Mail again. What became due meanwhile is caught up with, as after an outage: the latest that is still of use."""
+    from reminders.store import pauses
+
+    with opened(config) as service, service.store.writing() as tx:
+        over = pauses.resume(tx)
+        zone = service.settings.zone
+    click.echo("Nothing was paused." if over is None else f"Resumed; paused since {clock_time(over.since, zone)}.")
+
+
+def paused_words(pause: Pause, zone: str) -> str:
+    """The pause as a sentence."""
+    why = f" ({pause.why})" if pause.why else ""
+    return f"Paused since {clock_time(pause.since, zone)}{why}: nothing is mailed until `reminders resume`."
+
+
+def _told(moved: list[int], notices: tuple[int, ...], states: str) -> int:
+    """Say which notices were moved, and which of those named were not; the exit code."""
+    click.echo(f"{counted(len(moved), 'notice')}: {_listed(moved)}")
+    untouched = sorted(set(notices) - set(moved))
+    if untouched:
+        click.echo(f"Not {states}, and left alone: {_listed(untouched)}", err=True)
+    return 1 if untouched or not moved else 0
 
 
 def facts(row: Row) -> dict[str, Any]:
@@ -157,13 +284,13 @@ def record_words(record: Record, zone: str) -> Iterator[str]:
 
 def _line(row: Row, zone: str) -> str:
     notice = row.notice
-    what = notice.rule or notice.kind.value
     state = row.state + (f" ({row.reason})" if row.reason else "")
     return (
-        f"{row.id:>6}  {clock_time(notice.due_at, zone)}  {state:<24}  {notice.event} {notice.date_kind} {what}"
+        f"{row.id:>6}  {clock_time(notice.due_at, zone)}  {state:<24}  {notice.words}"
         f"  to subscriber {notice.subscriber}" + (f"  {row.reply}" if row.reply and row.state != "sent" else "")
     )
 
 
 def _listed(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers)) or "none"
+    first = ", ".join(map(str, numbers[:LISTED]))
+    return f"{first} …" if len(numbers) > LISTED else first or "none"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reminders.cli.options import config_option, counted, now, opened
+from reminders.cli.options import clock_time, config_option, counted, opened
+from reminders.cli.reports import reported
 from reminders.cli.sending import redirecting
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from reminders.daemon import Happening
     from reminders.errors import WrongUse
+    from reminders.jobs.braking import Stopped
     from reminders.jobs.service import Service
     from reminders.settings import Settings
 
@@ -96,16 +98,21 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
 
     async def work(service: Service) -> None:
         clock = SystemClock()
-        daemon = Daemon(service, clock, transport_of(service), _log) if only != "web" else None
+        crash_only = only == "worker"  # nobody is served by it
+        daemon = Daemon(service, clock, transport_of(service), _log, crash_only=crash_only) if only != "web" else None
         listening = application_ = None
         if only != "worker":
             listening = listen(service.settings.host, service.settings.port)
-            application_ = application(service, clock)
+            application_ = application(service, clock, stalled=daemon.stalled if daemon else lambda: "")
             host, port = listening.getsockname()[:2]
             click.echo(f"Pages and feeds: http://{host}:{port}")
         if daemon is not None:
             click.echo(_where_mail_goes(service))
+            _warn(service)
         await run_daemon(daemon, application_, listening)
+        if crash_only and service.store.broken:
+            LOG.error("the database is broken: ending, to be started anew")
+            context.exit(74)  # as sysexits.h has it: an input or output error
 
     settings = read_settings(config, os.environ)
     try:
@@ -122,15 +129,26 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
 
 def _first_look(service: Service, only: str | None) -> None:
     """Refuse to start with files that cannot be used, unless older ones are published."""
+    from reminders.clock import SystemClock
     from reminders.errors import BadInput, Held
+    from reminders.jobs.clockwatch import observe
     from reminders.jobs.refresh import refresh as refresh_once
+    from reminders.store.engine import TROUBLE, words
 
     with service.store.reading() as tx:
         published = service.book(tx) is not None
     if only == "web":
         return
     try:
-        refreshed = refresh_once(service, now())
+        watched = observe(service, SystemClock())
+        if watched.doubt:
+            return  # the daemon tells
+        refreshed = refresh_once(service, watched.now)
+    except TROUBLE as error:
+        if not published:
+            raise
+        LOG.warning("%s; what was published before is served meanwhile", words(error))
+        return
     except (BadInput, Held) as error:
         if not published:
             raise
@@ -151,36 +169,66 @@ def _where_mail_goes(service: Service) -> str:
     return f"smtp_host is not set: mails are written to {service.data / 'outbox'}, and nothing is sent to anybody."
 
 
+def _warn(service: Service) -> None:
+    """What keeps mail back, or does not, is said at each start."""
+    from reminders.cli.outbox import paused_words
+    from reminders.store import forecast, pauses
+
+    with service.store.reading() as tx:
+        pause, surplus = pauses.paused(tx), forecast.surplus(tx)
+    if pause is not None:
+        LOG.warning(paused_words(pause, service.settings.zone))
+    if service.settings.brake == "off":
+        LOG.warning("the brake is off: whatever the files say is mailed, however much it is")
+    elif surplus is not None:
+        LOG.warning(surplus.words)
+
+
 def _log(at: datetime, what: Happening) -> None:
     """What happens, for the log: by number, never by address."""
     from reminders.errors import RemindersError
+    from reminders.jobs.reconcile import Reconciled
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
     from reminders.jobs.taking import Handled
+    from reminders.store.reports import Recorded
 
     match what:
         case Handled(notice=notice):
             level = logging.ERROR if what.state in ("failed", "uncertain") else logging.INFO
-            said = f"{notice.event} {notice.date_kind} {notice.rule or notice.kind.value}"
-            LOG.log(
-                level, f"{what.state}: {said} to subscriber {notice.subscriber}" + (f": {what.why}" if what.why else "")
-            )
+            said = f"{what.state}: {notice.words} to subscriber {notice.subscriber}"
+            LOG.log(level, said + (f": {what.why}" if what.why else ""))
         case Refreshed(changes=changes):
             for words in (*(change.words for change in changes or ()), *what.withdrawn):
                 LOG.info(f"published: {words}")
             for words in what.left_out:
                 LOG.error(f"no calendar shows {words}")
-            if what.held:
-                LOG.error(f"{what.held} mails about changes exceed pass_limit and are held: reminders outbox list held")
+            for batch in what.stopped:
+                LOG.error(batch.words)
+            if what.surplus:
+                LOG.error(what.surplus.words)
         case Reminded():
             LOG.info(f"owed: {counted(what.owed, 'mail')}, {what.dropped} recorded as not to be sent")
-            if what.held:
-                LOG.error(f"{what.held} mails exceed pass_limit and are held: reminders outbox list held")
+            for batch in what.stopped:
+                LOG.error(batch.words)
+        case Recorded():
+            LOG.log(logging.WARNING if what.done else logging.INFO, reported(what))
         case RemindersError():
             for line in str(what).splitlines():
                 LOG.error(line)
+        case Reconciled():
+            for each in (*what.differences, *what.failures):
+                for line in each.lines:
+                    LOG.error(f"{each.what}: {line}")
+            for sentence in what.foreseen:
+                LOG.warning(sentence)
+            LOG.info(
+                f"reconciled: {counted(what.expected, 'reminder')} looked for, {counted(what.number, 'difference')}"
+            )
         case _:
             LOG.info(f"tidied: {what.left} past entries left the feeds, {what.expired} held mails expired")
+            if what.surplus:
+                LOG.error(what.surplus.words)
 
 
 @click.command()
@@ -191,10 +239,12 @@ def _log(at: datetime, what: Happening) -> None:
 @click.pass_context
 def refresh(context: click.Context, release: bool, config: Path) -> None:
     """Read the files and publish what changed. Exit 1 when something is held or left out, 2 for a bad file."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.refresh import refresh as refresh_once
 
     with opened(config) as service:
-        refreshed = refresh_once(service, now(), release=release)
+        refreshed = refresh_once(service, present(service, SystemClock()), release=release)
     if refreshed.changes is None:
         click.echo("The files are as they were.")
         return
@@ -208,7 +258,9 @@ def refresh(context: click.Context, release: bool, config: Path) -> None:
     click.echo(f"Published: {changes}, {drawn}, {mails} owed.")
     for words in refreshed.left_out:
         click.echo(f"No calendar shows {words}", err=True)
-    _tell_held(refreshed.held)
+    if refreshed.surplus:
+        click.echo(f"{refreshed.surplus.words}.", err=True)
+    _tell_held(refreshed.stopped)
     if refreshed.left_out:
         context.exit(1)
 
@@ -217,19 +269,20 @@ def refresh(context: click.Context, release: bool, config: Path) -> None:
 @config_option
 def remind(config: Path) -> None:
     """Owe the reminders that have become due. Sends nothing by itself."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.remind import remind as remind_once
 
     with opened(config) as service:
-        done = remind_once(service, now())
+        done = remind_once(service, present(service, SystemClock()))
     click.echo(f"{counted(done.owed, 'mail')} owed, {done.dropped} recorded as not to be sent.")
-    _tell_held(done.held)
+    _tell_held(done.stopped)
 
 
-def _tell_held(held: int) -> None:
-    if held:
-        click.echo(
-            f"Held over pass_limit: {counted(held, 'mail')}. `reminders outbox list held`, then `outbox release`."
-        )
+def _tell_held(stopped: tuple[Stopped, ...]) -> None:
+    for batch in stopped:
+        click.echo(f"{batch.words}.", err=True)
+    if stopped:
         click.get_current_context().exit(1)
 
 
@@ -240,6 +293,7 @@ def deliver(config: Path) -> None:
     """Send what is owed and due. Exit 1 when something could not be sent."""
     from reminders.clock import SystemClock
     from reminders.jobs import workers
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.deliver import deliver as deliver_once
     from reminders.jobs.deliver import recover, transport_of
     from reminders.jobs.taking import Handled
@@ -247,8 +301,7 @@ def deliver(config: Path) -> None:
     failed = []
 
     def told(handled: Handled) -> None:
-        notice = handled.notice
-        said = f"{notice.event} {notice.date_kind} {notice.rule or notice.kind.value} to subscriber {notice.subscriber}"
+        said = f"{handled.notice.words} to subscriber {handled.notice.subscriber}"
         click.echo(
             f"{handled.state}: {said}" + (f" ({handled.why})" if handled.state != "sent" and handled.why else "")
         )
@@ -256,7 +309,7 @@ def deliver(config: Path) -> None:
             failed.append(handled)
 
     with opened(config) as service, workers.working(service.data) as owner:
-        recover(service, now())
+        recover(service, present(service, SystemClock()))
         done = asyncio.run(deliver_once(service, transport_of(service), SystemClock(), owner, told=told))
     click.echo(f"{counted(done.sent, 'mail')} sent.")
     if done.fault:
@@ -268,9 +321,25 @@ def deliver(config: Path) -> None:
 @config_option
 def tidy(config: Path) -> None:
     """Let past entries leave the feeds, as `keep_past` says."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import present
     from reminders.jobs.tidy import tidy as tidy_once
 
     with opened(config) as service:
-        done = tidy_once(service, now())
+        done = tidy_once(service, present(service, SystemClock()))
     feeds = f": {', '.join(done.feeds)}" if done.feeds else ""
     click.echo(f"Past entries that left the feeds: {done.left}{feeds}")
+
+
+@click.command("confirm-clock")
+@config_option
+def confirm_clock(config: Path) -> None:
+    """Say that this computer's clock is right, when the service doubts it. Sends nothing by itself."""
+    from reminders.clock import SystemClock
+    from reminders.jobs.clockwatch import confirm
+
+    clock = SystemClock()
+    with opened(config) as service:
+        confirm(service, clock)
+        zone = service.settings.zone
+    click.echo(f"It is {clock_time(clock.now(), zone)} in {zone}: that is believed from now on.")

@@ -49,6 +49,10 @@ def why(event: str, person: str, config: Path, as_json: bool) -> None:
     def words() -> Iterator[str]:
         if subscriber.left_at is not None:
             yield f"{person} left on {clock_time(subscriber.left_at, zone)} and gets no more mail."
+        elif subscriber.suspended_at is not None:
+            since = clock_time(subscriber.suspended_at, zone)
+            yield f"Mail to {person} came back, and none is sent since {since}: {subscriber.suspended_why}"
+            yield f"Once that is mended: reminders reports resume {person}"
         elif not subscriber.audiences:
             yield f"{person} is in no audience at present."
         for record in records:
@@ -65,6 +69,8 @@ def why(event: str, person: str, config: Path, as_json: bool) -> None:
     facts = {
         "subscriber": subscriber.id,
         "left_at": subscriber.left_at,
+        "suspended_at": subscriber.suspended_at,
+        "suspended_why": subscriber.suspended_why,
         "notices": [record_facts(record) for record in records],
         "to_come": [{"due_at": due, "rule": rule, "date": kind} for due, rule, kind in coming],
         "never_owed": [

@@ -19,13 +19,17 @@ from reminders.catalogue.events import PublishedEvent, Status
 from reminders.errors import BadInput, Held
 from reminders.feed import entry
 from reminders.feed.personal import ALL
-from reminders.files import Snapshot, read_finished
+from reminders.files import Snapshot, read_finished, zone_mark
+from reminders.jobs import braking, ruling
+from reminders.jobs.braking import Braked, Stopped
 from reminders.jobs.drawing import EPOCH, draw, stamp_feeds
 from reminders.jobs.service import Book, Service, check_letters, read_book
 from reminders.planning import plan
 from reminders.planning.guard import guard as guard_people
+from reminders.planning.subscribers import Subscriber
 from reminders.store import events, outbox, people, state
 from reminders.store.declared import Declared, declare
+from reminders.store.forecast import Surplus
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,11 +38,14 @@ REFUSED = "refused"
 LOOK = "look"
 REMINDED_UNTIL = "reminded_until"
 MISSING_DATES = "missing_dates"
-"""What the store remembers under a name: files not accepted, how entries are drawn, until when reminders were owed, and
-which dates the files no longer hold."""
+ZONES = "zones"
+"""What the store remembers under a name: files not accepted, how entries are drawn, until when reminders were owed,
+which dates the files no longer hold, and the time zones by whose data everything was published."""
 ABSENCES = (ChangeKind.EVENT_MISSING, ChangeKind.DATE_MISSING)
 RECENTLY = timedelta(days=31)
 """How long after a change somebody whose mail was under way meanwhile can still be owed a correction."""
+FURTHEST = timedelta(days=1)
+"""By how much an instant may move when a time zone's data change."""
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -46,31 +53,38 @@ BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 class Refreshed:
     """What a look at the files came to: `changes` is None when they are as they were.
 
-    `withdrawn` are absences that were released, and are no `changes`: a sentence each without a stop. `owed` and `held`
-    count the mails the changes cause, `entries` the calendar entries drawn anew; `feeds` are the names of the feeds
-    that changed; `left_out` says which dates are not in them, because their entry would not be right.
+    `withdrawn` are absences that were released, and are no `changes`: a sentence each without a stop. `owed` counts the
+    mails the changes cause, `entries` the calendar entries drawn anew; `feeds` are the names of the feeds that changed;
+    `left_out` says which dates are not in them, because their entry would not be right. `stopped` are mails about the
+    changes that are held, `surplus` days of the plan that bring more mails than is usual.
     """
 
     changes: Changes | None = None
     withdrawn: tuple[str, ...] = ()
     owed: int = 0
-    held: int = 0
     entries: int = 0
     feeds: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    stopped: tuple[Stopped, ...] = ()
+    surplus: Surplus | None = None
+
+    @property
+    def held(self) -> int:
+        """How many mails about the changes are held."""
+        return sum(batch.mails for batch in self.stopped)
 
 
 def refresh(service: Service, now: datetime, *, release: bool = False) -> Refreshed:
     """Publish what the files say.
 
     Raises `BadInput` when they cannot be used and `Held` when they look like an accident; both leave everything as
-    it was, are remembered for `/healthz`, and are raised again at each look until the files are mended. `release`
+    it was, are remembered for `/readyz`, and are raised again at each look until the files are mended. `release`
     accepts what would be held. When that is because events or dates are missing, those are withdrawn; what went missing
     earlier, or is not held, stays as it is.
     """
     with service.store.reading() as tx:
         known, refused = events.snapshot_digest(tx) or "", refusal(tx)
-        same_look = state.get(tx, LOOK) == _look(service)
+        same_look = state.get(tx, LOOK) == _look(service) and _same_zones(tx)
     seen = ""
     try:
         snapshot = read_finished(
@@ -95,12 +109,14 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
     """Everything the new files cause, in one transaction: a moved date and its corrections are never apart.
 
     What becomes known here must be later than the last pass that owed reminders, on whichever machine that ran: the
-    next one looks only at what happened since. And later than the last publication, which calendars may have seen.
+    next one looks only at what happened since. It is dated later than the last publication, which calendars may have
+    seen; nobody is told of it later for that.
     """
     audiences = book.configuration.audiences
     with service.store.writing(alone=events.TURN) as tx:
         last = events.published_at(tx) or BEFORE_ALL
-        now = max(now, *(each + timedelta(microseconds=1) for each in (reminded_until(tx), last)))
+        now = max(now, reminded_until(tx) + timedelta(microseconds=1))
+        dated = max(now, last + timedelta(microseconds=1))
         before = events.published(tx)
         found = changing.diff(before, book.configuration.catalogue)
         missing = _missing_dates(tx)
@@ -117,26 +133,46 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
             raise Held(_held(reasons, withdraws=bool(absences)))
         if state.get(tx, EPOCH) is None:
             state.put(tx, EPOCH, now)
-        withdrawn = _write_events(tx, before, book, changes if absences else Changes(), now)
+        withdrawn = _write_events(tx, before, book, changes if absences else Changes(), now, dated)
         people.sync(tx, audiences, service.token, now)
         events.save_snapshot(tx, snapshot.files)
         state.put(tx, events.SNAPSHOT, snapshot.digest)
         state.put(tx, LOOK, _look(service))
+        if not _same_zones(tx) and (until := reminded_until(tx)) != BEFORE_ALL:
+            state.put(tx, REMINDED_UNTIL, until - FURTHEST)  # what is due earlier now than it was has not been missed
         declare(tx, declarations(book))
+        ruling.mark(tx, book, service.settings.nation, now)
         events.forget_feeds(tx, lost)
         state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)
-        drawn = draw(tx, service, book, after, now)
-        feeds = stamp_feeds(tx, service, book, after, now)
-        owed = owe_changes(tx, service, book, after, changes, now)
+        named = {date.date.when.zone for event in after.values() for date in event.dates}
+        state.put(tx, ZONES, json.dumps({zone: zone_mark(zone) for zone in sorted(named)}))
+        drawn = draw(tx, service, book, after, dated)
+        feeds = stamp_feeds(tx, service, book, after, dated)
+        members = people.subscribers(tx, audiences)
+        surplus = braking.foresee(tx, service, book, after.values(), members.values(), now)
+        done = owe_changes(tx, service, book, after, members.values(), changes, now)
         state.put(tx, REFUSED, None)
-        events.count_publication(tx, now)
+        events.count_publication(tx, dated)
     service.accept(book)
     if withdrawn:
         changes = Changes(tuple(each for each in changes if each.kind not in ABSENCES))
     return Refreshed(
-        changes, tuple(withdrawn), len(owed.new), len(owed.held), drawn.changed, tuple(feeds), drawn.left_out
+        changes,
+        tuple(withdrawn),
+        len(done.owed.new),
+        drawn.changed,
+        tuple(feeds),
+        drawn.left_out,
+        done.stopped,
+        surplus,
     )
+
+
+def _same_zones(tx: Connection) -> bool:
+    """Whether the time zones' data are those by which everything was published."""
+    known: dict[str, str] = json.loads(str(state.get(tx, ZONES) or "{}"))
+    return all(zone_mark(zone) == mark for zone, mark in known.items())
 
 
 def declarations(book: Book) -> Declared:
@@ -156,11 +192,16 @@ def _missing_dates(tx: Connection) -> set[tuple[str, ...]]:
 
 
 def _write_events(
-    tx: Connection, before: Mapping[str, PublishedEvent], book: Book, released: Changes, now: datetime
+    tx: Connection,
+    before: Mapping[str, PublishedEvent],
+    book: Book,
+    released: Changes,
+    now: datetime,
+    dated: datetime,
 ) -> list[str]:
     """Store the events that differ from what is published; what is absent by the changes `released` is withdrawn.
 
-    Returns what was withdrawn, a sentence each.
+    They are known since `now`, and `dated` as the publication is. Returns what was withdrawn, a sentence each.
     """
     dates = {(change.event_id, change.date) for change in released.of(ChangeKind.DATE_MISSING)}
     for event in book.configuration.catalogue.events:
@@ -168,12 +209,12 @@ def _write_events(
         gone = {key for id, key in dates if id == event.id and key is not None}
         merged = changing.merge(old, event, withdraw=gone)
         if old is None or old.missing or old.event != merged:
-            events.publish(tx, merged, now)
+            events.publish(tx, merged, dated, known_at=now)
     for change in released.of(ChangeKind.EVENT_MISSING):
         withdrawn = replace(before[change.event_id].event, status=Status.WITHDRAWN)
-        events.publish(tx, changing.effective(withdrawn), now)
+        events.publish(tx, changing.effective(withdrawn), dated, known_at=now)
     absent = before.keys() - {event.id for event in book.configuration.catalogue.events}
-    events.mark_missing(tx, sorted(absent), now)
+    events.mark_missing(tx, sorted(absent), dated)
     return [
         f"{change.event_id} is withdrawn"
         if change.date is None
@@ -187,18 +228,21 @@ def owe_changes(
     service: Service,
     book: Book,
     after: Mapping[str, PublishedEvent],
+    members: Collection[Subscriber],
     changes: Changes,
     now: datetime,
-) -> outbox.Owed:
-    """Owe what the changes make people want to know: dates firmed up, and corrections to those told otherwise."""
+) -> Braked:
+    """Owe what the changes make people want to know: dates firmed up, and corrections to those told otherwise.
+
+    During a pause too: a change comes once, and nothing is sent before the pause is over.
+    """
     configuration = book.configuration
-    members = people.subscribers(tx, configuration.audiences).values()
     announced = plan.announcements(changes, after, members, configuration.kinds, now)
-    left = {member.id for member in members if member.left_at is not None}
+    left = {member.id for member in members if member.left_at or member.suspended_at}
     told = outbox.told(tx, events=changed(after.values(), now))
     corrections = plan.corrections(told, after, configuration.kinds, now, left=left)
     notices = [*announced, *corrections]
-    return outbox.owe(tx, notices, now, limit=service.settings.pass_limit, policies=book.policies)
+    return braking.owe(tx, service, book, notices, since=reminded_until(tx), now=now, changes=True)
 
 
 def changed(published: Iterable[PublishedEvent], now: datetime) -> list[str]:
@@ -237,7 +281,9 @@ def refusal(tx: Connection) -> Refusal | None:
 def _remember(service: Service, refused: Refusal | None) -> None:
     with service.store.reading() as tx:
         known = refusal(tx)
-    if known == refused or (known and refused and known.lines == refused.lines and known.digest == refused.digest):
+    if known and refused:  # also of files that were edited meanwhile and are not right yet
+        refused = replace(refused, since=known.since)
+    if known == refused:
         return
     with service.store.writing() as tx:
         text = None

@@ -12,15 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reminders.configuration import Configuration, read_configuration
+from reminders.configuration import EVENTS, Configuration, read_configuration
 from reminders.errors import BadInput, Problem, WrongUse
 from reminders.files import digest
-from reminders.mail import compose
+from reminders.jobs.signing import signer
+from reminders.mail import compose, verp
+from reminders.mail.compose import Letter, Templates
 from reminders.mail.compose import Service as Sender
-from reminders.mail.compose import Templates
+from reminders.mail.envelope import Envelope
+from reminders.mail.skeleton import Composer
 from reminders.mail.templates import FOLDER
 from reminders.planning.notices import Notice
 from reminders.settings import Settings
+from reminders.store.journal import FILE, Journal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,8 +59,13 @@ class Service:
         self.config = config
         self.data = data_folder(settings, config)
         self.store = store
+        self.journal = Journal(self.data / FILE)
+        self.doubt = ""
+        """Why nothing was mailed when it was last asked whether it might be; "" while all was well."""
         self._key = key
+        self._signer = signer(settings, config)
         self._book: Book | None = None
+        self._composer: Composer | None = None
 
     def book(self, tx: Connection) -> Book | None:
         """The last good files, or None while none were ever accepted."""
@@ -66,12 +75,19 @@ class Service:
         if known is None:
             return None
         if self._book is None or self._book.digest != known:
-            self._book = read_book(events.snapshot(tx), self.settings.zone)
+            self._book = _recall_book(events.snapshot(tx), self.settings.zone)
         return self._book
 
     def accept(self, book: Book) -> None:
         """Work with these files from now on: they have just become the last good ones."""
         self._book = book
+
+    def compose(self, templates: Templates, letter: Letter) -> bytes:
+        """The message of a letter, signed where there is a key; raises as `compose.compose` does."""
+        composer = self._composer
+        if composer is None or composer.templates is not templates:
+            self._composer = composer = Composer(templates, self._signer)
+        return composer.compose(letter)
 
     def token(self, subscriber: int) -> str:
         """The unsubscribe token of a person: 192 bits that only the holder of the key can make (URL-safe text).
@@ -79,6 +95,33 @@ class Service:
         Derived, so that a message composed twice is the same bytes; the store keeps only its hash.
         """
         return token(self._key, subscriber)
+
+    def mark(self, address_key: str) -> str:
+        """What stands for a person in the journal (`people.address_key`): only the holder of the key can tell who."""
+        return hmac.new(self._key, f"journal:{address_key}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def envelope(self, id: int, recipient: str) -> Envelope:
+        """Whom the message of row `id` of the outbox is from and to: what comes back about it proves to be so."""
+        signed = self.report_id(id)
+        address = self.settings.bounce_address
+        sender = address or self.sender().mail_from
+        return Envelope(verp.sender(address, signed) if address and signed else sender, recipient, signed)
+
+    def report_id(self, id: int) -> str:
+        """The signed id of row `id` of the outbox, for the header `verp.HEADER` of its message.
+
+        With a new secret key what comes back about mails sent before proves nothing any more. "" while all mails are
+        redirected: what comes back is then not about their people.
+        """
+        return "" if self.settings.redirect_all else verp.sign(self._key, id)
+
+    def signed(self, text: str) -> int | None:
+        """Which row of the outbox a text names by an id that this service signed; None when none."""
+        return verp.verify(self._key, text)
+
+    def takes_reports(self, address: str) -> bool:
+        """Whether reports come to this address."""
+        return verp.is_ours(self._key, self.settings.bounce_address or self.sender().mail_from, address)
 
     @property
     def key_mark(self) -> str:
@@ -88,7 +131,7 @@ class Service:
     @property
     def rate(self) -> int:
         """How many messages a minute may go; 0 for as many as are taken. A folder takes all."""
-        return self.settings.rate if self.settings.smtp_host and not self.settings.shadow else 0
+        return rate(self.settings)
 
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""
@@ -121,6 +164,11 @@ def sender(settings: Settings) -> Sender:
         list_domain=address.rpartition("@")[2],
         contact=settings.contact,
     )
+
+
+def rate(settings: Settings) -> int:
+    """How many messages a minute may be sent; 0 for any number, as into the outbox folder."""
+    return settings.rate if settings.smtp_host and not settings.shadow else 0
 
 
 def message_id_of(settings: Settings, notice: Notice, attempts: int = 0) -> str:
@@ -161,6 +209,18 @@ def read_book(files: Mapping[str, bytes], zone: str, *, shipped: Set[str] = froz
             for each in problems
         )
     return Book(digest(files), configuration, templates)
+
+
+def _recall_book(files: Mapping[str, bytes], zone: str) -> Book:
+    """Read files that were accepted earlier.
+
+    A time in those of events may be refused by now, because clocks are foretold otherwise. What they said is published.
+    """
+    try:
+        return read_book(files, zone)
+    except BadInput:
+        others = {path: data for path, data in files.items() if not path.startswith(EVENTS)}
+        return replace(read_book(others, zone), digest=digest(files))
 
 
 def check_letters(settings: Settings, book: Book, *, every: bool = False) -> None:

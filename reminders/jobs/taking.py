@@ -8,16 +8,16 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reminders.catalogue.series import find
-from reminders.clock import SystemClock
+from reminders.clock import Clock, SystemClock
+from reminders.jobs import clockwatch
 from reminders.jobs.service import Book, Service, message_id_of
-from reminders.mail import compose
 from reminders.mail.compose import Letter
 from reminders.mail.envelope import Envelope
 from reminders.planning import plan
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, outbox, pace, people, sending
+from reminders.store import events, outbox, pace, pauses, people, sending
 from reminders.store.outbox import IN_DOUBT
 from reminders.store.sending import LATE, Message
 
@@ -74,10 +74,16 @@ class Ready:
     envelope: Envelope
 
 
-def take(service: Service, owner: str, now: datetime, most: int) -> Taken:
-    """Claim up to so many messages, the most urgent first, and ask again whether each row is still wanted."""
-    wall_now, rate = SystemClock().now(), service.rate
+def take(service: Service, owner: str, clock: Clock, most: int) -> Taken:
+    """Claim up to so many messages, the most urgent first, and ask again whether each row is still wanted.
+
+    None while the clock is doubted: by a wrong one a mail would be too early, or given up as of no more use.
+    """
+    rate = service.rate
     with service.store.writing() as tx:
+        if pauses.paused(tx) or clockwatch.hold(tx, clock):
+            return Taken()
+        now, wall_now = clock.now(), SystemClock().now()
         if rate:
             left = pace.allowance(tx, rate, wall_now)
             if not left.messages:
@@ -146,7 +152,7 @@ def prepare(service: Service, claimed: tuple[Claimed, ...], now: datetime) -> Re
             composed_at, message_id = now, message_id_of(service.settings, row.notice, row.attempts)
             data = compose_rows(service, claimed, message_id, composed_at)
         recipient = service.settings.redirect_all or claimed[0].subscriber.address
-        envelope = Envelope(service.sender().mail_from, recipient)
+        envelope = service.envelope(row.id, recipient)
         packed = sending.pack(data)
         messages = tuple(Message(each.row.id, message_id, packed, composed_at) for each in claimed)
         return Ready(claimed, messages, data, envelope)
@@ -158,7 +164,7 @@ def compose_rows(service: Service, claimed: tuple[Claimed, ...], message_id: str
     """The message of claimed rows, as the bytes that go over the wire."""
     letters = (_letter(service, each, message_id, now) for each in claimed)
     first, *others = sorted(letters, key=lambda each: each.date.when.first or date.max)
-    return compose.compose(claimed[0].book.templates, replace(first, others=tuple(others)))
+    return service.compose(claimed[0].book.templates, replace(first, others=tuple(others)))
 
 
 def _letter(service: Service, claimed: Claimed, message_id: str, now: datetime) -> Letter:
@@ -182,6 +188,7 @@ def _letter(service: Service, claimed: Claimed, message_id: str, now: datetime) 
         composed_at=now,
         meant_at=meant_at if now - meant_at > LATE else None,
         lists=lists(configuration.audiences, claimed.subscriber, claimed.event.event, notice.date_kind),
+        report_id=service.report_id(claimed.row.id),
         parent_ids=tuple(dict.fromkeys(each.message_id for each in claimed.before)) if news else (),
     )
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from reminders.catalogue.events import Catalogue, Kind
 from reminders.errors import BadInput, Problem
+from reminders.mail import verp
 from reminders.mail.envelope import ascii_domain
 from reminders.mail.letter import Letter, Service, filled, kind_of, values
 from reminders.mail.samples import INVENTED, letters, samples, shape_of
@@ -55,8 +56,7 @@ def compose(templates: Templates, letter: Letter) -> bytes:
     rendered = render(templates, letter)
     service, subscriber = letter.service, letter.subscriber
     sender, recipient = ascii_domain(service.mail_from), ascii_domain(subscriber.address)
-    policy = _WirePolicy(utf8=not (sender.isascii() and recipient.isascii()))
-    message = EmailMessage(policy=policy)
+    message = EmailMessage(policy=_WirePolicy(utf8=not (sender.isascii() and recipient.isascii())))
     message["From"] = _mailbox(service.mail_from_name, sender)
     message["To"] = _mailbox(subscriber.name, recipient)
     if service.reply_to:
@@ -65,20 +65,39 @@ def compose(templates: Templates, letter: Letter) -> bytes:
     message["Date"] = letter.composed_at.astimezone(UTC)
     message["Message-ID"] = letter.message_id
     if letter.parent_ids:
-        message["In-Reply-To"] = letter.parent_ids[-1]
-        message["References"] = " ".join((letter.parent_ids[0], *letter.parent_ids[1:][-9:]))
+        message["In-Reply-To"], message["References"] = threaded(letter.parent_ids)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834
     # Exchange: no out-of-office answers or receipts. NDR is left out on purpose: bounces are wanted.
     message["X-Auto-Response-Suppress"] = "DR, RN, NRN, OOF, AutoReply"
+    if letter.report_id:
+        message[verp.HEADER] = letter.report_id
     message["List-Id"] = f"<{service.list_domain}>"  # RFC 2919
     if letter.unsubscribe_url:
         message["List-Unsubscribe"] = f"<{letter.unsubscribe_url}>"  # RFC 2369
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
-    # "=" cannot occur like this in quoted-printable; derived, because a random one would change the bytes.
-    message.set_boundary("=_" + hashlib.sha256(letter.message_id.encode()).hexdigest()[:32])
+    message.set_boundary(boundary(letter.message_id))
     return message.as_bytes()
+
+
+def boundary(message_id: str) -> str:
+    """What parts the message (RFC 2046, 5.1.1): derived, because a random one would change the bytes.
+
+    "=" cannot occur like this in quoted-printable.
+    """
+    return "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32]
+
+
+def threaded(parent_ids: tuple[str, ...]) -> tuple[str, str]:
+    """In-Reply-To and References (RFC 5322, 3.6.4): a long chain keeps its first and its last."""
+    return parent_ids[-1], " ".join((parent_ids[0], *parent_ids[1:][-9:]))
+
+
+def mailbox_field(field: str, name: str, address: str) -> bytes:
+    """A field of one mailbox in a message that is ASCII throughout, as it goes over the wire."""
+    policy = _WirePolicy()
+    return policy.fold_binary(*policy.header_store_parse(field, _mailbox(name, address)))
 
 
 def render(templates: Templates, letter: Letter) -> Rendered:
@@ -197,13 +216,22 @@ def _mailbox(name: str, address: str) -> Address:
     return Address(name, local, domain)
 
 
-def _wrapped(text: str) -> str:
-    """The text with long lines broken between words, never inside a link, and no more than one empty line at once."""
+def lines_of(text: str) -> list[str]:
+    """The lines of a text before they are broken: no more than one empty line at once, and none at either end."""
     lines: list[str] = []
     for line in map(str.rstrip, text.splitlines()):
-        if len(line) > TEXT:
-            indent = line[: len(line) - len(line.lstrip())]
-            lines += textwrap.wrap(line, TEXT, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-        elif line or (lines and lines[-1]):
+        if line or (lines and lines[-1]):
             lines.append(line)
-    return "\n".join(lines).strip("\n") + "\n"
+    return lines if not lines or lines[-1] else lines[:-1]
+
+
+def broken(line: str) -> list[str]:
+    """A line as lines of `TEXT` columns, broken between words and never inside a link."""
+    if len(line) <= TEXT:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(line, TEXT, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(piece for line in lines_of(text) for piece in broken(line)) + "\n"

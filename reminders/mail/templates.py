@@ -120,6 +120,10 @@ _REMOTE_STYLE = re.compile(r"url\(|@import|@font-face", re.IGNORECASE)
 """What makes a style fetch something. It can only be the template's own: what is filled in is escaped."""
 
 
+_TAG_NAME = re.compile(r"(<(?:a|body|div|h[1-6]|p|table|td|th)) ")
+"""Where the converter's lines of thousands of characters can be broken: white space inside a tag means nothing."""
+
+
 class Templates:
     """All mail templates of one reading, checked and compiled once.
 
@@ -129,8 +133,9 @@ class Templates:
     """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
+        self._sources = dict(sources)
         self._environment = ImmutableSandboxedEnvironment(
-            loader=DictLoader(dict(sources)),
+            loader=DictLoader(self._sources),
             undefined=StrictUndefined,
             autoescape=lambda name: bool(name and name.endswith(".mjml.j2")),
             trim_blocks=True,
@@ -146,6 +151,19 @@ class Templates:
         if problems:
             raise BadInput(problems)
 
+    def source(self, kind: str, part: str, values: Mapping[str, object]) -> str:
+        """One of the `PARTS` filled in as it stands: the HTML part is still MJML."""
+        return self._render(f"{kind}.{part}", values)
+
+    def trees(self, kind: str, part: str) -> Iterator[nodes.Template]:
+        """The syntax of one of the `PARTS`, and of the layout that it extends."""
+        name: str | None = f"{kind}.{part}"
+        while name is not None:
+            tree = self._environment.parse(self._sources[name])
+            yield tree
+            extends = next(tree.find_all(nodes.Extends), None)
+            name = extends.template.value if extends and isinstance(extends.template, nodes.Const) else None
+
     def subject(self, kind: str, values: Mapping[str, object]) -> str:
         """The subject, on one line whatever the values hold."""
         return " ".join(self._render(f"{kind}.subject.txt.j2", values).split())
@@ -160,7 +178,7 @@ class Templates:
         source = self._render(name, values)
         try:
             # Without `fonts` the converter would link a font from a third party.
-            return str(mjml.mjml2html(source, fonts={}))
+            return _TAG_NAME.sub("\\1\n", str(mjml.mjml2html(source, fonts={})))
         except ValueError as error:
             write = "close every tag, in the right order, and write & as &amp;"
             raise BadInput([Problem(FOLDER + name, 0, 0, f"not valid MJML: {error}", write)]) from error

@@ -25,10 +25,12 @@ class Reason(StrEnum):
     MOVED = "moved"  # it speaks of a date that is no longer so
     CANCELLED = "cancelled"  # the event or the date is off
     UNSUBSCRIBED = "unsubscribed"
+    SUSPENDED = "suspended"  # mail to the address came back
     NOT_FOLLOWING = "not-following"  # the person, audience, rule or event is gone from the files
     TOLD = "told"  # the person's last mail already says what is now so
     DISCARDED = "discarded"  # an operator said so
     SHADOW = "shadow"  # it was composed only to be looked at
+    RECALLED = "recalled"  # an operator took it back before it was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Notice:
     before: str = ""
     revision: int = 0
     dropped: Reason | None = None
+
+    @property
+    def words(self) -> str:
+        """Which it is, said to whoever looks after the service: event, kind of date, and rule or kind of notice."""
+        return f"{self.event} {self.date_kind} {self.rule or self.kind.value}"
 
     @property
     def key(self) -> str:

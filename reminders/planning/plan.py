@@ -192,8 +192,8 @@ def corrections(
 ) -> list[Notice]:
     """What must be put right: for each last mail that says otherwise than what is published now, a notice.
 
-    Also to people who no longer follow the date, but not to those who `left` (ids). A kind of date that the files do
-    not name any more has no words, and is passed over.
+    Also to people who no longer follow the date, but not to those who `left` or are suspended (ids). A kind of date
+    that the files do not name any more has no words, and is passed over.
     """
     notices = []
     found: dict[tuple[str, ...], PublishedDate | None] = {}
@@ -232,13 +232,15 @@ def still_wanted(
         return Reason.NOT_FOLLOWING
     if subscriber.left_at is not None:
         return Reason.UNSUBSCRIBED
+    if subscriber.suspended_at is not None:
+        return Reason.SUSPENDED
     if dated.date.fact != notice.fact:
         return Reason.CANCELLED if dated.date.status in OFF else Reason.MOVED
     match notice.kind:
         case NoticeKind.REMINDER:
             about = rules_about(event.event, notice.date_kind, rules)
             rule = next((each for each in about if each.id == notice.rule), None)
-            if rule is None or not _fits(rule, subscriber) or not follows(subscriber, event.event, notice.date_kind):
+            if rule is None or not fits(rule, subscriber) or not follows(subscriber, event.event, notice.date_kind):
                 return Reason.NOT_FOLLOWING
             if now >= notice.expires_at:
                 useless = _useless_at(rule, notice.due_at, dated.date.when, kinds[notice.date_kind])
@@ -277,7 +279,7 @@ def to_come(
             coming(dated, reach.days(event, dated, rules, after, after)[0], AHEAD) if dated.repeats else (dated,)
         )
         for rung in _ladder(event, date, rules, kinds, nation)
-        if rung.due_at > after and _fits(rung.rule, person)
+        if rung.due_at > after and fits(rung.rule, person)
     ]
 
 
@@ -326,7 +328,7 @@ def _ready(
 
     What is late of one that `waits`, as something was said of its series at the same time, gives way to what follows.
     """
-    chain = [rung for rung in ladder if _fits(rung.rule, person)]
+    chain = [rung for rung in ladder if fits(rung.rule, person)]
     there = max(dated.known_at, followed)
     addressee = (person.id, event.id, *dated.date.key)
     for rung, following in zip(chain, [*chain[1:], None], strict=False):  # of an empty chain nothing
@@ -367,7 +369,8 @@ def _news(
     )
 
 
-def _fits(rule: Rule, subscriber: Subscriber) -> bool:
+def fits(rule: Rule, subscriber: Subscriber) -> bool:
+    """Whether the rule is for one of the person's audiences, or for everybody."""
     return not rule.audiences or not set(rule.audiences).isdisjoint(subscriber.audiences)
 
 

@@ -44,7 +44,7 @@ class Subscriber:
 
     `audiences` are the ids the files invite them to today; `follows` the selections of those audiences.
     `joined_at` (UTC) is when they were first known, `joined` when they came into each of `audiences` (empty: all then);
-    `left_at` is set for ever once they unsubscribe.
+    `left_at` is set for ever once they unsubscribe, `suspended_at` while their address is taken for dead.
     """
 
     id: int
@@ -55,3 +55,5 @@ class Subscriber:
     follows: tuple[Selection, ...] = ()
     left_at: datetime | None = None
     joined: tuple[datetime, ...] = ()
+    suspended_at: datetime | None = None
+    suspended_why: str = ""

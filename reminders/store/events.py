@@ -90,11 +90,12 @@ def count_publication(tx: Connection, now: datetime) -> None:
     state.put(tx, PUBLISHED_AT, max(before + timedelta(microseconds=1), now) if before else now)
 
 
-def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:
+def publish(tx: Connection, event: Event, now: datetime, *, known_at: datetime | None = None) -> PublishedEvent:
     """Make an event public as it is.
 
     Its revision counts one up when any fact of it differs, a date's when what readers are told differs (`fact`); a
-    date's `known_at` is then `now`. An event that was missing no longer is. Publishing it again changes nothing.
+    date is then known since `known_at` (`now` when not given). An event that was missing no longer is. Publishing it
+    again changes nothing.
     """
     take_turns(tx, TURN)
     number = publication(tx) + 1
@@ -121,11 +122,17 @@ def publish(tx: Connection, event: Event, now: datetime) -> PublishedEvent:
     for date in event.dates:
         fact, count, _ = stand.get(date.key, ("", 0, now))
         if fact != date.fact:
-            stand[date.key] = (date.fact, count + 1, now)
+            stand[date.key] = (date.fact, count + 1, known_at or now)
             names = ("event", "kind", "occurrence", "fact", "revision", "known_at")
             rows.append(dict(zip(names, (event.id, *date.key, *stand[date.key]), strict=True)))
     upsert(tx, tables.event_date, rows)
     return PublishedEvent(event, revision, dates=_dates(event, stand, _earlier(tx, event.id)))
+
+
+def known_by(tx: Connection, now: datetime) -> None:
+    """What became known only later than `now`, by a clock that ran ahead, is known since now."""
+    date = tables.event_date
+    tx.execute(update(date).where(date.c.known_at > now).values(known_at=now))
 
 
 def mark_missing(tx: Connection, ids: Collection[str], now: datetime) -> None:

@@ -1,20 +1,23 @@
-"""The outbox, as people look at it and put it right: what is there, why, and hold, release, discard, retry."""
+"""The outbox, as people look at it and put it right: what is there, and why; hold, release, discard, retry, recall."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, true, update
 
 from reminders.planning.notices import Reason
+from reminders.store.outbox import OVER_LIMIT
 from reminders.store.rows import Row, log, read_row
 from reminders.store.tables import AT_REST, IN_HAND, OWED, STATES, attempt, history, outbox
 
 BY_HAND = "by-hand"
 """The reason of whatever an operator held, released or retried."""
+FIRST = 5
+"""So many mails of a batch are shown to whoever is to decide about it."""
 
 PARTS = (OWED, IN_HAND, AT_REST)
 _LISTED = [column for column in outbox.c if column.name != "body"]
@@ -42,6 +45,27 @@ class Attempt:
     reply: str
     message_id: str
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Mails that one pass owed and that are held: the batch's number, how many, and the first of them."""
+
+    number: int
+    mails: int
+    first: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a recall came to: the ids of what was taken back, how many somebody may have read, how many are being sent.
+
+    Of everything, those are counted that were owed in the same passes.
+    """
+
+    ids: tuple[int, ...]
+    told: int
+    sending: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +107,72 @@ def why(tx: Connection, event: str, subscriber: int) -> list[Record]:
     return [_record(tx, read_row(row._mapping)) for row in rows]
 
 
-def hold(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
-    """Keep owed rows back until they are released. Returns the ids of those it concerned, like all of these."""
-    return _move(tx, ids, batch, ["owed"], "held", BY_HAND, now)
+def batches(tx: Connection, limit: int = 20) -> list[Batch]:
+    """The batches of which mails are held, the newest first, with the first five mails of each."""
+    held = (AT_REST, outbox.c.state == "held")
+    counted = select(outbox.c.batch, func.count()).where(*held).group_by(outbox.c.batch)
+    found = tx.execute(counted.order_by(outbox.c.batch.desc()).limit(limit)).all()
+    return [Batch(number, mails, first_of(tx, number)) for number, mails in found]
 
 
-def release(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
+def first_of(tx: Connection, batch: int, state: str = "held") -> tuple[Row, ...]:
+    """The first five rows of a batch that are in this state, without their bytes."""
+    where = (outbox.c.batch == batch, outbox.c.state == state)
+    rows = tx.execute(select(*_LISTED).where(*where).order_by(outbox.c.id).limit(FIRST))
+    return tuple(read_row(row._mapping) for row in rows)
+
+
+def hold(tx: Connection, ids: Collection[int] = (), *, batches: Collection[int] = (), now: datetime) -> list[int]:
+    """Keep owed rows back until they are released. Returns the ids of those it concerned, like all of these.
+
+    Those with these ids and those of these batches are meant.
+    """
+    return _move(tx, _chosen(ids, batches), ["owed"], "held", BY_HAND, now)
+
+
+def release(tx: Connection, ids: Collection[int] = (), *, batches: Collection[int] = (), now: datetime) -> list[int]:
     """Let held rows go; each is still asked whether it is wanted before it is sent."""
-    return _move(tx, ids, batch, ["held"], "owed", BY_HAND, now)
+    return _move(tx, _chosen(ids, batches), ["held"], "owed", BY_HAND, now)
 
 
-def discard(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
+def release_all(tx: Connection, now: datetime) -> list[int]:
+    """Let everything go that the brake holds; what somebody held by hand stays."""
+    return _move(tx, outbox.c.reason == OVER_LIMIT, ["held"], "owed", BY_HAND, now)
+
+
+def discard(tx: Connection, ids: Collection[int] = (), *, batches: Collection[int] = (), now: datetime) -> list[int]:
     """Drop rows for good that are owed, held, failed or uncertain: they are never owed again."""
-    return _move(tx, ids, batch, ["owed", "held", "failed", "uncertain"], "dropped", Reason.DISCARDED.value, now)
+    states = ["owed", "held", "failed", "uncertain"]
+    return _move(tx, _chosen(ids, batches), states, "dropped", Reason.DISCARDED.value, now)
 
 
 def expire(tx: Connection, now: datetime) -> list[int]:
     """Drop held rows that are of no use any more. Returns their ids."""
-    held = select(outbox.c.id).where(AT_REST, outbox.c.state == "held", outbox.c.expires_at <= now)
-    return _move(tx, list(tx.execute(held).scalars()), None, ["held"], "dropped", Reason.EXPIRED.value, now)
+    return _move(tx, outbox.c.expires_at <= now, ["held"], "dropped", Reason.EXPIRED.value, now)
 
 
-def retry(tx: Connection, ids: Collection[int] = (), *, batch: int | None = None, now: datetime) -> list[int]:
+def retry(tx: Connection, ids: Collection[int] = (), *, batches: Collection[int] = (), now: datetime) -> list[int]:
     """Owe failed and uncertain rows once more. One that was begun before is sent as the same bytes."""
-    return _move(tx, ids, batch, ["failed", "uncertain"], "owed", BY_HAND, now)
+    return _move(tx, _chosen(ids, batches), ["failed", "uncertain"], "owed", BY_HAND, now)
+
+
+def recall(
+    tx: Connection, *, events: Collection[str] | None = (), batches: Collection[int] = (), now: datetime
+) -> Recalled:
+    """Take back what is owed, held or claimed about these events (None: any) and in these batches.
+
+    It is never owed again. What is being sent cannot be taken back; what was sent needs a correction.
+    """
+    about = true() if events is None else outbox.c.event.in_(sorted(events))
+    chosen = or_(about, outbox.c.batch.in_(sorted(batches)))
+    found = _move(tx, chosen, ["owed", "held", "claimed"], "dropped", Reason.RECALLED.value, now)
+    sending = select(func.count()).where(IN_HAND, outbox.c.state == "sending", chosen)
+    if events is None:
+        taken = (AT_REST, outbox.c.reason == Reason.RECALLED.value, outbox.c.settled_at == now)
+        chosen = outbox.c.batch.in_(select(outbox.c.batch).where(*taken))
+    read = select(attempt.c.outbox).where(attempt.c.outcome.in_(("sent", "uncertain")))
+    told = select(func.count()).where(chosen, outbox.c.id.in_(read))
+    return Recalled(tuple(found), tx.execute(told).scalar_one(), tx.execute(sending).scalar_one())
 
 
 def oldest_due(tx: Connection, now: datetime, wall_now: datetime) -> datetime | None:
@@ -121,16 +187,45 @@ def oldest_due(tx: Connection, now: datetime, wall_now: datetime) -> datetime | 
     return min((each for each in found if each is not None), default=None)
 
 
+def queue(tx: Connection, now: datetime, wall_now: datetime) -> list[tuple[datetime, int]]:
+    """What is to be sent and still of use: until when, and how many mails, in that order.
+
+    As with `oldest_due`, what waits for its next try is left out.
+    """
+    due = (outbox.c.due_at <= now, outbox.c.expires_at > now)
+    free = or_(outbox.c.next_at.is_(None), outbox.c.next_at <= wall_now)
+    alike = select(outbox.c.expires_at, func.count()).where(*due, free).group_by(outbox.c.expires_at)
+    return sorted((at, number) for part in (OWED, IN_HAND) for at, number in tx.execute(alike.where(part)))
+
+
+def begun_since(tx: Connection, number: int) -> datetime | None:
+    """When the first of the last `number` (from 1) attempts was begun; None when there were not so many."""
+    begun = select(attempt.c.started_at).order_by(attempt.c.id.desc()).limit(1).offset(number - 1)
+    return tx.execute(begun).scalar_one_or_none()
+
+
+def shorten_waits(tx: Connection, wall_now: datetime, longest: timedelta) -> None:
+    """End what waits for longer than anything does: a lease or a wait that was set by a clock that ran ahead."""
+    too_late = wall_now + longest
+    tx.execute(update(outbox).where(OWED, outbox.c.next_at > too_late).values(next_at=wall_now))
+    tx.execute(update(outbox).where(IN_HAND, outbox.c.lease_until > too_late).values(lease_until=too_late))
+
+
+def _chosen(ids: Collection[int], batches: Collection[int]) -> ColumnElement[bool]:
+    return or_(outbox.c.id.in_(sorted(ids)), outbox.c.batch.in_(sorted(batches)))
+
+
 def _move(
-    tx: Connection, ids: Collection[int], batch: int | None, states: list[str], after: str, reason: str, now: datetime
+    tx: Connection, chosen: ColumnElement[bool], states: list[str], after: str, reason: str, now: datetime
 ) -> list[int]:
-    chosen: ColumnElement[bool] = outbox.c.id.in_(sorted(ids))
-    if batch is not None:
-        chosen = or_(chosen, outbox.c.batch == batch)
-    where = (outbox.c.state.in_(states), chosen)
-    found = list(tx.execute(select(outbox.c.id).where(*where).order_by(outbox.c.id).with_for_update()).scalars())
+    found: list[int] = []
+    for part in PARTS:  # each has its own index
+        where = (part, outbox.c.state.in_(states), chosen)
+        found += tx.execute(select(outbox.c.id).where(*where).order_by(outbox.c.id).with_for_update()).scalars()
+    found.sort()
     moved: dict[str, Any] = {"state": after, "reason": "" if after == "owed" else reason, "next_at": None}
     moved |= {"settled_at": now, "body": None} if after == "dropped" else {"settled_at": None, "tries": 0}
+    moved |= {"owner": "", "lease_until": None}
     if found:
         tx.execute(update(outbox).where(outbox.c.id == bindparam("row")), [moved | {"row": id} for id in found])
     log(tx, found, after, reason, now)

@@ -33,11 +33,15 @@ KNOWN_SENT = ("sent", "uncertain")
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """The ids of rows that a call of `owe` made, or made wanted again: to be sent, held over the limit, dropped."""
+    """The ids of rows that a call of `owe` made, or made wanted again: to be sent, held over the limit, dropped.
+
+    All of one call are of one `batch` (0: nothing was done).
+    """
 
     new: tuple[int, ...] = ()
     held: tuple[int, ...] = ()
     dropped: tuple[int, ...] = ()
+    batch: int = 0
 
 
 def owe(
@@ -45,14 +49,15 @@ def owe(
     notices: Iterable[Notice],
     now: datetime,
     *,
-    limit: int,
+    limit: int | None = None,
     policies: Mapping[str, str] = MappingProxyType({}),
 ) -> Owed:
     """Put notices into the outbox, in their order; one whose key is there already is left as it is.
 
     Except that a row that was dropped, and never begun at a server, is owed again when it is wanted again, unless an
-    operator discarded it. A notice that comes as `dropped` is only recorded. What exceeds `limit` mails in one call is
-    held for an operator. `policies` says of a rule's id what happens to its messages in doubt ("resend" or "hold").
+    operator discarded or recalled it. A notice that comes as `dropped` is only recorded. More than `limit` mails in one
+    call are held for an operator, all of them (None: none ever). `policies` says of a rule's id what happens to its
+    messages in doubt ("resend" or "hold").
     """
     wanted: dict[str, Notice] = {}
     for notice in notices:
@@ -65,7 +70,7 @@ def owe(
     fresh = {key: notice for key, notice in wanted.items() if key not in known}
     again = {key: notice for key, notice in wanted.items() if key in known and _revives(known[key], notice)}
     mails = [key for key, notice in wanted.items() if key in again or (key in fresh and not notice.dropped)]
-    held = set(sorted(mails, key=lambda key: wanted[key].expires_at)[limit:])  # what is urgent goes
+    held = set(mails) if limit is not None and len(mails) > limit else set()
     if not fresh and not again:
         return Owed()
     batch = state.count(tx, "batch")
@@ -81,6 +86,7 @@ def owe(
         new=tuple(ids[key] for key in mails if key not in held),
         held=tuple(ids[key] for key in mails if key in held),
         dropped=tuple(ids[key] for key, notice in fresh.items() if notice.dropped),
+        batch=batch,
     )
     log(tx, owed.new, "owed", "", now)
     log(tx, owed.held, "held", OVER_LIMIT, now)
@@ -141,7 +147,7 @@ def _known(tx: Connection, keys: Iterable[str]) -> dict[str, StoredRow[str, int,
 
 
 def _revives(row: StoredRow[str, int, str, str, int], notice: Notice) -> bool:
-    by_hand = row.reason == Reason.DISCARDED.value
+    by_hand = row.reason in (Reason.DISCARDED.value, Reason.RECALLED.value)
     return notice.dropped is None and row.state == "dropped" and row.attempts == 0 and not by_hand
 
 

@@ -37,6 +37,12 @@ def sync(tx: Connection, audiences: Iterable[Audience], token_for: Callable[[int
     _save_memberships(tx, {(ids[key], audience) for key, audience in invited}, now)
 
 
+def joined_by(tx: Connection, now: datetime) -> None:
+    """Who joined only later than `now`, by a clock that ran ahead, joined now."""
+    for each in (tables.subscriber, tables.membership):
+        tx.execute(update(each).where(each.c.joined_at > now).values(joined_at=now))
+
+
 def subscribers(
     tx: Connection, audiences: Iterable[Audience], *, ids: Collection[int] | None = None
 ) -> dict[int, Subscriber]:
@@ -79,8 +85,14 @@ def by_address(tx: Connection, address: str) -> Subscriber | None:
     return None if found is None else _subscriber(found, [], {})
 
 
+def key_of(tx: Connection, id: int) -> str:
+    """The address key of a person who is known; "" for anybody else."""
+    found = tx.execute(select(tables.subscriber.c.address_key).where(tables.subscriber.c.id == id))
+    return found.scalar_one_or_none() or ""
+
+
 def leave(tx: Connection, id: int, how: str, now: datetime) -> bool:
-    """Unsubscribe a person for ever. `how` says by what ("one-click", "page", "operator").
+    """Unsubscribe a person for ever. `how` says by what ("one-click", "page", "operator", "complaint").
 
     True when this did it, False when they had left before or are not known. Once committed no message to them is
     begun any more: one whose `sending.begin` came first is waited for.
@@ -152,4 +164,6 @@ def _subscriber(
         follows=tuple(audience.follows for audience in member_of),
         left_at=row.left_at,
         joined=tuple(belonging[audience.id] for audience in member_of),
+        suspended_at=row.suspended_at,
+        suspended_why=row.suspended_why,
     )

@@ -85,10 +85,10 @@ _LOCKED = (
     .with_for_update()
 )
 # Locked against leaving until the fence is committed: no message is begun after an unsubscribe was confirmed.
-_LEFT = (
-    select(subscriber.c.id)
+_GONE = (
+    select(subscriber.c.id, subscriber.c.left_at)
     .where(subscriber.c.id.in_(bindparam("people", expanding=True)))
-    .where(subscriber.c.left_at.is_not(None))
+    .where(or_(subscriber.c.left_at.is_not(None), subscriber.c.suspended_at.is_not(None)))
 )
 _PEOPLE = select(subscriber.c.id).where(subscriber.c.id.in_(bindparam("people", expanding=True)))
 _CHANGE = outbox.update().where(outbox.c.id == bindparam("row"))
@@ -264,18 +264,19 @@ def begin(
     """The fence: commit this, then send. The rows whose message may be started now.
 
     Counts the attempt, starts a new lease and freezes the message. A row that is not this owner's any more may not be
-    started, nor any that goes in the same message, nor one whose person has left meanwhile; that one is dropped.
+    started, nor any that goes in the same message, nor one whose person has left or was suspended meanwhile; that one
+    is dropped.
     """
     locked = _locked(tx, [each.row for each in messages])
     others = {
         each.message_id for each in messages if (locked[each.row].owner, locked[each.row].state) != (owner, "claimed")
     }
     own = [each for each in messages if each.message_id not in others]
-    left = _left(tx, {locked[each.row].subscriber for each in own})
+    gone = _gone(tx, {locked[each.row].subscriber for each in own})
     for each in own:
-        if locked[each.row].subscriber in left:
-            drop(tx, each.row, Reason.UNSUBSCRIBED, now, owner=owner)
-    stay = [each for each in own if locked[each.row].subscriber not in left]
+        if (reason := gone.get(locked[each.row].subscriber)) is not None:
+            drop(tx, each.row, reason, now, owner=owner)
+    stay = [each for each in own if locked[each.row].subscriber not in gone]
     if stay:
         _change(
             tx,
@@ -397,12 +398,13 @@ def _locked(tx: Connection, ids: Iterable[int]) -> dict[int, Locked]:
     return {row.id: row for row in tx.execute(_LOCKED, {"rows": list(ids)})}
 
 
-def _left(tx: Connection, people: Collection[int]) -> set[int]:
-    """Who of these has left; nobody leaves any more until the end of the transaction."""
+def _gone(tx: Connection, people: Collection[int]) -> dict[int, Reason]:
+    """Who of these gets no mail, and why; nobody else leaves or is suspended until the end of the transaction."""
     ids = sorted(people)
     if tx.dialect.name == "postgresql":
         tx.execute(_PEOPLE.with_for_update(read=True), {"people": ids})
-    return set(tx.execute(_LEFT, {"people": ids}).scalars())
+    found = tx.execute(_GONE, {"people": ids})
+    return {id: Reason.SUSPENDED if left_at is None else Reason.UNSUBSCRIBED for id, left_at in found}
 
 
 def _change(tx: Connection, rows: Iterable[dict[str, Any]]) -> None:

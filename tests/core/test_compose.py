@@ -141,6 +141,18 @@ CASE_LETTERS = {
     "moved-unfixed": letter("moved", event("talking-2019", date("tba")), OLD),
     "moved-reinstated": letter("moved", event("talking-2019", OLD), date(status="cancelled")),
     "announced": letter("announced", event("ilm5", date("2019-03-19"), title="ILM5 Leadership"), date("2019-03")),
+    "digest": letter(
+        about=FELLOWS,
+        kind_of_date=CLOSING,
+        meant_at=utc("2018-12-07T09:00"),
+        others=(
+            letter(),
+            letter(
+                about=event("programme", date("2019-03-13/2019-03-15", location="Durham", note="Bring your badge."))
+            ),
+            letter(about=event("tanzania-2019", date("2019-11", "visit"), title="Visit to Tanzania")),
+        ),
+    ),
     "cancelled": letter("cancelled", event("talking-2019", date(status="cancelled")), OLD),
     "cancelled-withdrawn": letter("cancelled", event("talking-2019", date(status="withdrawn")), OLD),
 }
@@ -237,7 +249,7 @@ def test_nothing_public_means_no_links_and_another_way_to_leave() -> None:
     message = parsed(compose(TEMPLATES, without))
     assert message["List-Unsubscribe"] is None
     assert message["List-Unsubscribe-Post"] is None
-    assert "answer this one" in part(message, "plain")
+    assert "answer this mail" in part(message, "plain")
     with_contact = replace(without, service=replace(without.service, contact="desk@example.org"))
     assert "write to desk@example.org" in part(parsed(compose(TEMPLATES, with_contact)), "plain")
 

@@ -22,6 +22,7 @@ AMINA = subscriber()
 BAO = subscriber(2, "bao@example.org")
 FOLLOWS_NOTHING = subscriber(3, "chloe@example.org", audiences=(), follows=())
 LEFT = subscriber(4, "dilys@example.org", left_at=EPOCH)
+SUSPENDED = subscriber(5, "eoin@example.org", suspended_at=EPOCH, suspended_why="5.1.1 no such mailbox")
 
 
 def course(
@@ -284,6 +285,8 @@ def test_who_was_told_otherwise_gets_the_correction_and_not_the_announcement_as_
     [
         (RULES, course(), AMINA, None),
         (RULES, course(), LEFT, Reason.UNSUBSCRIBED),
+        (RULES, course(), SUSPENDED, Reason.SUSPENDED),
+        (RULES, course(), replace(SUSPENDED, left_at=LEFT.left_at), Reason.UNSUBSCRIBED),
         (RULES, course(), FOLLOWS_NOTHING, Reason.NOT_FOLLOWING),
         (RULES, course(), None, Reason.NOT_FOLLOWING),
         (RULES, None, AMINA, Reason.NOT_FOLLOWING),

@@ -56,6 +56,19 @@ def test_a_secret_comes_from_a_variable_or_from_a_file_it_names(tmp_path: Path) 
     ("text", "variables", "expected"),
     [
         ("prot: 8080\n", {}, ["reminders.yaml:1:1: unknown key 'prot': write 'port'"]),
+        (
+            "port: 80\npass_limit: 500\n",
+            {},
+            ["reminders.yaml:2:1: pass_limit is no setting any more: delete it; brake_least is what is never held"],
+        ),
+        (
+            "",
+            {"PASS_LIMIT": "500"},
+            ["REMINDERS_PASS_LIMIT: pass_limit is no setting any more: delete it; brake_least is what is never held"],
+        ),
+        ("brake: 50\n", {}, ["reminders.yaml:1:8: '50' is not known here: the words here are on, off"]),
+        ("brake_least: 0\n", {}, ["reminders.yaml:1:14: '0' is out of range: write at least 1"]),
+        ("brake_share: 101\n", {}, ["reminders.yaml:1:14: '101' is out of range: write at most 100"]),
         ("port: eighty\n", {}, ["reminders.yaml:1:7: 'eighty' is not a whole number: write digits, such as 2"]),
         ("port: 80800\n", {}, ["reminders.yaml:1:7: '80800' is out of range: write at most 65535"]),
         ("tick: 60\n", {}, ["reminders.yaml:1:7: '60' is out of range: write at most 30"]),
@@ -126,9 +139,63 @@ def test_a_secret_comes_from_a_variable_or_from_a_file_it_names(tmp_path: Path) 
             ],
         ),
         (
+            MAIL + "dkim_key_file: dkim.pem\ndkim_domain: example.com\n",
+            {},
+            [
+                "reminders.yaml:4:1: nothing says under which selector the key is published: "
+                "write 'dkim_selector: …' too",
+                "reminders.yaml:5:1: receivers do not trust the signature of example.com for mails from example.org: "
+                "write 'example.org', or leave it out",
+            ],
+        ),
+        (
+            "dkim_selector: a/b\n",
+            {},
+            ["reminders.yaml:1:16: 'a/b' is not a selector: write one like dates2027"],
+        ),
+        (
+            "dkim_selector: dates\ndkim_domain: example.org\n",
+            {},
+            [
+                "reminders.yaml:1:1: dkim_selector is set, but there is no key to sign with: "
+                "write 'dkim_key_file: …' too",
+                "reminders.yaml:2:1: dkim_domain is set, but there is no key to sign with: "
+                "write 'dkim_key_file: …' too",
+            ],
+        ),
+        (
             MAIL + "smtp_user: dates\nsmtp_security: none\n",
             {"SMTP_PASSWORD": "hush"},
             ["reminders.yaml:4:1: the password would be sent in clear: write 'smtp_security: starttls'"],
+        ),
+        (
+            MAIL + "smtp_auth: xoauth2\n",
+            {},
+            [
+                "reminders.yaml:4:1: xoauth2 logs in an account, and smtp_user names none: write 'smtp_user: …' too",
+                "reminders.yaml:4:1: xoauth2 needs one place that gives tokens: "
+                "write either 'smtp_token_file: …' or 'smtp_token_command: …'",
+            ],
+        ),
+        (
+            MAIL + "smtp_token_file: /run/token\n",
+            {},
+            [
+                "reminders.yaml:4:1: smtp_token_file is of no use with a password: write 'smtp_auth: xoauth2' too",
+            ],
+        ),
+        (
+            f"bounce_address: {'b' * 28}@example.org\n",
+            {},
+            [
+                "reminders.yaml:1:1: with its number the part before the @ would be longer than the 64 characters that "
+                "mail allows: write one with at most 27 characters before the @"
+            ],
+        ),
+        (
+            "reports_port: 8024\n",
+            {},
+            ["reminders.yaml:1:1: no address is set to which bounces could come: write 'bounce_address: …' too"],
         ),
     ],
 )

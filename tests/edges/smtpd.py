@@ -1,8 +1,9 @@
 """A real SMTP server whose faults are chosen, on a port of its own at 127.0.0.1.
 
 In a test: ``async with serving(faults={"RCPT": ["451 4.7.1 later"]}) as server``. Each fault happens once, in order;
-then the server behaves. A fault is a reply, ``LOSE`` (the connection is cut), ``SILENCE`` (no answer, ever) or
-``wait 1.5`` (the usual answer, after so many seconds), and belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before
+then the server behaves. A fault is a reply, ``LOSE`` (the connection is cut), ``SILENCE`` (no answer, ever),
+``wait 1.5`` (the usual answer, after so many seconds) or ``stall 1.5`` (the usual answer at once, and nothing is read
+for so many seconds), and belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before
 the message), DOT (after the message was kept), RSET, QUIT.
 
 As a process: ``python -m tests.edges.smtpd FILE [PORT]`` prints its port and appends each message it accepts to FILE,
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import os
 import random
@@ -25,11 +27,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
 LOSE = "lose"
 SILENCE = "silence"
 WAIT = "wait "
+STALL = "stall "
 SLOW_STEPS = ("MAIL", "RCPT", "DATA", "DOT")
 
 
@@ -48,15 +51,19 @@ class Server:
     """What the server was told and what it saw. `connections` counts those made.
 
     `slow` is the number of seconds that answers at the `slow_steps` take at most, each time anew by chance. Each step
-    that is reached is a line in `steps`, if that is given.
+    that is reached is a line in `steps`, if that is given. `log_ins` are the mechanisms that were tried, `login` and
+    `token` what they accept, which may be changed.
     """
 
     port: int = 0
     slow: float = 0.0
     slow_steps: Sequence[str] = SLOW_STEPS
+    login: tuple[str, str] | None = None
+    token: tuple[str, str] | None = None
     faults: dict[str, deque[str]] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    log_ins: list[str] = field(default_factory=list)
     connections: int = 0
     keep: Path | None = None
     steps: Path | None = None
@@ -77,8 +84,9 @@ class _Peer(SMTP):
         self.record = server
 
     def connection_made(self, transport: Any) -> None:
-        self.record.connections += 1
-        self.record.peers.append(self)
+        if self.transport is None:  # not once more, for the TLS of STARTTLS
+            self.record.connections += 1
+            self.record.peers.append(self)
         super().connection_made(transport)
 
     async def push(self, status: Any) -> None:
@@ -98,6 +106,11 @@ class _Peer(SMTP):
             await asyncio.sleep(3600)
         if fault.startswith(WAIT):
             await asyncio.sleep(float(fault.removeprefix(WAIT)))
+            return True
+        if fault.startswith(STALL):
+            reading: Any = self.transport
+            reading.pause_reading()
+            self.loop.call_later(float(fault.removeprefix(STALL)), reading.resume_reading)
             return True
         return False
 
@@ -156,6 +169,19 @@ class _Handler:
     def __init__(self, record: Server) -> None:
         self.record = record
 
+    async def handle_AUTH(self, server: _Peer, session: Session, envelope: Envelope, args: list[str]) -> Any:
+        self.record.log_ins.append(args[0])
+        return MISSING
+
+    async def auth_XOAUTH2(self, server: _Peer, args: list[str]) -> AuthResult:
+        """As Google and Microsoft have it: a wrong token is told by a challenge, and refused once that is answered."""
+        said = base64.b64decode(args[1]) if len(args) > 1 else b""
+        user, token = self.record.token or ("", "")
+        if self.record.token and said == f"user={user}\1auth=Bearer {token}\1\1".encode():
+            return AuthResult(success=True)
+        await server.challenge_auth('{"status":"400","schemes":"Bearer"}')
+        return AuthResult(success=False, handled=False)
+
     async def handle_DATA(self, server: _Peer, session: Session, envelope: Envelope) -> str:
         data = envelope.content
         assert isinstance(data, bytes)
@@ -181,6 +207,8 @@ async def serving(
     tls: ssl.SSLContext | None = None,
     implicit: bool = False,
     login: tuple[str, str] | None = None,
+    token: tuple[str, str] | None = None,
+    mechanisms: Sequence[str] = ("LOGIN", "PLAIN"),
     smtputf8: bool = True,
     keep: Path | None = None,
     steps: Path | None = None,
@@ -188,14 +216,18 @@ async def serving(
     slow: float = 0.0,
     slow_steps: Sequence[str] = SLOW_STEPS,
 ) -> AsyncIterator[Server]:
-    """A server for as long as the block runs. `tls` offers STARTTLS, or with `implicit` TLS from the first byte."""
-    record = Server(keep=keep, steps=steps, slow=slow, slow_steps=slow_steps)
+    """A server for as long as the block runs. `tls` offers STARTTLS, or with `implicit` TLS from the first byte.
+
+    `login` is the account and password that `mechanisms` accept, `token` the account and token that XOAUTH2 accepts.
+    """
+    record = Server(keep=keep, steps=steps, slow=slow, slow_steps=slow_steps, login=login, token=token)
+    offered = {*mechanisms, "XOAUTH2"} if token else {*mechanisms}
     for step, chosen in (faults or {}).items():
         record.fail(step, *chosen)
 
     def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any) -> AuthResult:
         assert isinstance(given, LoginPassword)
-        good = login is not None and (given.login.decode(), given.password.decode()) == login
+        good = record.login is not None and (given.login.decode(), given.password.decode()) == record.login
         return AuthResult(success=good, handled=False)
 
     loop = asyncio.get_running_loop()
@@ -208,7 +240,8 @@ async def serving(
                 tls_context=None if implicit else tls,
                 require_starttls=tls is not None and not implicit,
                 auth_require_tls=tls is not None and not implicit,
-                auth_required=login is not None,
+                auth_required=login is not None or token is not None,
+                auth_exclude_mechanism={"LOGIN", "PLAIN", "XOAUTH2"} - offered,
                 authenticator=authenticate if login else None,
                 enable_SMTPUTF8=smtputf8,
                 loop=loop,

@@ -40,8 +40,8 @@ def test_help_names_every_command_and_each_has_help_of_its_own() -> None:
     told = typed("--help")
     assert told.code == 0
     for command in (
-        *("check", "config", "db", "deliver", "demo", "feed", "outbox", "preview", "refresh", "remind", "run"),
-        *("simulate", "subscribers", "tidy", "why"),
+        *("check", "config", "db", "deliver", "demo", "feed", "outbox", "pause", "preview", "recall", "reconcile"),
+        *("refresh", "remind", "reports", "resume", "run", "simulate", "subscribers", "tidy", "why"),
     ):
         assert f"\n  {command} " in told.out
         help = typed(command, "--help")
@@ -55,7 +55,8 @@ def test_help_names_every_command_and_each_has_help_of_its_own() -> None:
         (["chekc"], "No such command 'chekc'"),
         (["simulate", "--from", "2018-11-23"], "Missing option '--to'"),
         (["simulate", "--from", "23/11/2018", "--to", "2019-01-01"], "does not match the format"),
-        (["outbox", "release"], "Name the notices to release by their numbers, or a --batch."),
+        (["outbox", "discard"], "Name the batches to discard by their numbers, or each --notice."),
+        (["recall"], "Name the events to recall, a --batch, or --all."),
         (["check", "--config", "nowhere"], "nowhere: there is no such folder"),
         (["why", "x", "y", "--config", "nowhere"], "there is no such folder"),
         (["preview", "nothing", "--config", "nowhere"], "there is no such folder"),
@@ -234,14 +235,14 @@ def test_the_outbox_is_listed_and_put_right_by_hand(walk: Walk) -> None:
     listed = typed("outbox", "list", "--json", *config(walk.config)).json
     assert listed["counts"]["owed"] == 2
     owed = [str(row["number"]) for row in listed["rows"] if row["state"] == "owed"]
-    held = typed("outbox", "hold", *owed, *config(walk.config))
+    held = typed("outbox", "hold", "--notice", owed[0], "--notice", owed[1], *config(walk.config))
     assert (held.code, held.out) == (0, f"2 notices: {owed[1]}, {owed[0]}\n")
     assert walk.deliver("2019-02-09T09:00") == []
     assert "held (by-hand)" in typed("outbox", "show", owed[0], *config(walk.config)).out
-    assert typed("outbox", "release", owed[0], *config(walk.config)).code == 0
-    assert typed("outbox", "discard", owed[1], *config(walk.config)).code == 0
+    assert typed("outbox", "release", "--notice", owed[0], *config(walk.config)).code == 0
+    assert typed("outbox", "discard", "--notice", owed[1], *config(walk.config)).code == 0
     assert [mail[0] for mail in walk.deliver("2019-02-09T09:00")] == ["bao"]
-    again = typed("outbox", "discard", owed[0], *config(walk.config))
+    again = typed("outbox", "discard", "--notice", owed[0], *config(walk.config))
     assert (again.code, again.err) == (1, f"Not owed, held, failed or uncertain, and left alone: {owed[0]}\n")
     counted = typed("outbox", "list", *config(walk.config)).out.splitlines()[-1]
     assert counted == "3 sent, 1 dropped"

@@ -189,9 +189,16 @@ def test_what_is_published_after_the_clock_went_back_is_still_later_than_what_ca
     walk.refresh("2018-11-23T08:00")
     now = shelf(walk)
     assert now.published_at is not None
-    moved = next(date for date in now.published["other"].dates)
-    assert moved.known_at > seen
     assert now.published_at > seen
+    assert now.changes.span is not None
+    assert now.changes.span[1] > seen
+
+
+def test_what_is_published_after_the_clock_went_back_is_not_told_later_for_that(walk: Walk) -> None:
+    walk.events(TWO.replace("2019-03-13", "2019-03-14"))
+    walk.refresh("2018-11-23T08:00")
+    (moved,) = shelf(walk).published["other"].dates
+    assert moved.known_at == utc("2018-11-23T08:00")
 
 
 def test_the_day_of_the_last_check_never_goes_back(walk: Walk) -> None:

@@ -231,24 +231,6 @@ def test_a_store_that_begins_late_sends_no_backlog(tmp_path: Path) -> None:
         assert walk.outbox() == [("course-2w", "dropped", "before-epoch")]
 
 
-def test_more_mails_than_a_pass_may_owe_are_held_and_released_by_hand(tmp_path: Path) -> None:
-    from reminders.store import ledger
-
-    with Walk(tmp_path, settings=SETTINGS + "pass_limit: 3\n") as walk:
-        walk.people("amina", "bao", "chloe", "dilys", "eoin")
-        walk.course("2019-02-12")
-        walk.at(START)
-        walk.refresh("2019-01-29T09:00")
-        reminded = walk.remind("2019-01-29T09:00")
-        assert (reminded.owed, reminded.held) == (3, 2)
-        assert len(walk.deliver("2019-01-29T09:00")) == 3
-        held = [row.id for row in walk.rows() if row.state == "held"]
-        assert {row.reason for row in walk.rows() if row.state == "held"} == {"over-limit"}
-        with walk.store.writing() as tx:
-            ledger.release(tx, held, now=utc("2019-01-29T10:00"))
-        assert len(walk.deliver("2019-01-29T10:00")) == 2
-
-
 def test_a_new_label_redraws_the_entries_it_shows_in(walk: Walk) -> None:
     rules = (walk.config / "rules.yaml").read_text()
     walk.write("rules.yaml", rules.replace("label: Course", "label: Workshop"))
@@ -377,12 +359,12 @@ def test_a_file_that_would_be_passed_over_is_told(walk: Walk, name: str, write: 
 
 
 def test_held_mails_that_are_of_no_use_any_more_are_dropped(tmp_path: Path) -> None:
-    with Walk(tmp_path, settings=SETTINGS + "pass_limit: 1\n") as walk:
+    with Walk(tmp_path, settings=SETTINGS + "brake_least: 1\n") as walk:
         walk.course("2019-02-12")
         walk.at(START)
         walk.at("2019-01-29T09:00")
         assert tidy(walk.service, utc("2019-01-30T09:00")).expired == 0
-        assert tidy(walk.service, utc("2019-02-13T09:00")).expired == 1
+        assert tidy(walk.service, utc("2019-02-13T09:00")).expired == 2
         assert ("course-2w", "dropped", "expired") in walk.outbox()
 
 

@@ -86,7 +86,7 @@ def harass(folder: Path, plan: Plan, say: Callable[[str], None] = lambda line: N
 
 def prepare(place: Place, sink: Peer, plan: Plan) -> None:
     """A service that owes so many mails as soon as it looks."""
-    place.settings(sink.port, pass_limit=max(plan.mails, 500), rate=0, per_person=0, in_flight=plan.in_flight)
+    place.settings(sink.port, brake="off", rate=0, per_person=0, in_flight=plan.in_flight)
     place.people(["person0@example.org"], [f"person{number}@example.org" for number in range(1, plan.mails)])
     place.begin()
     place.event("talking", "closes", time_from_now(minutes=100))

@@ -89,7 +89,7 @@ class Scene:
 
 def settings(scene: Scene, port: int, in_flight: int = 1, more: Mapping[str, object] = MappingProxyType({})) -> None:
     """Write the settings: mail goes to that port, as fast as it is taken."""
-    usual = {"rate": 0, "in_flight": in_flight, "per_person": 0, "pass_limit": 1_000_000}
+    usual = {"rate": 0, "in_flight": in_flight, "smtp_connections": min(in_flight, 20), "per_person": 0, "brake": "off"}
     scene.place.settings(port, **(usual | dict(more)))
 
 

@@ -60,7 +60,7 @@ def moved(subscriber: int = 1, **facts: object) -> Notice:
     return replace(notice, **facts)  # type: ignore[arg-type]  # test sugar
 
 
-def owe(store: Store, *notices: Notice, now: datetime = NOW, limit: int = 10_000, **more: object) -> Owed:
+def owe(store: Store, *notices: Notice, now: datetime = NOW, limit: int | None = None, **more: object) -> Owed:
     with store.writing() as tx:
         return outbox.owe(tx, notices, now, limit=limit, **more)  # type: ignore[arg-type]  # test sugar
 
