@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from reminders.errors import BadInput
+from reminders.mail.letter import Letter
 from reminders.mail.skeleton import Composer
 from tests.builders import COURSE, date, event, utc
 from tests.canaries import faults, link, mark, person
-from tests.core.test_compose import TEMPLATES, Letter, letter
+from tests.core.test_compose import TEMPLATES, letter
 
 MAILS, THREADS = 10_000, 4
 EVENTS = (
