@@ -3,6 +3,7 @@
 tick (at most 30 s)     collect, look, deliver   notices changed files, clocks that jump, mails that wait
 wake (next due instant) collect, look, deliver   armed anew after each look
 tidy (daily)            past entries leave the feeds
+reconcile (hourly)      once a night: what should have gone, against the outbox; the operator is told
 collect:  what came back about mails; a listener takes it between ticks too
 look:     clock -> files -> refresh -> remind -> arm
 
@@ -16,6 +17,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -26,11 +28,16 @@ from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.date import DateTrigger
 from starlette.types import ASGIApp
 
+from reminders import supervision
 from reminders.clock import Clock
-from reminders.errors import Held, RemindersError
+from reminders.errors import BadInput, Held, RemindersError
 from reminders.jobs import workers
 from reminders.jobs.clockwatch import Watched, observe
 from reminders.jobs.deliver import deliver, recover
+from reminders.jobs.health import health
+from reminders.jobs.heartbeat import Heartbeat
+from reminders.jobs.operator import tell_operator
+from reminders.jobs.reconcile import Reconciled, nightly, report
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
 from reminders.jobs.reports import Unreadable, collect, listener_of, take
@@ -38,6 +45,7 @@ from reminders.jobs.service import Service
 from reminders.jobs.taking import Handled
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
+from reminders.store.engine import PATIENCE, TROUBLE, words
 from reminders.store.reports import Recorded
 from reminders.web.server import WebServer
 
@@ -47,7 +55,14 @@ QUIET, QUIET_MOST = timedelta(seconds=30), timedelta(minutes=5)
 FAULTY, FAULTY_MOST = timedelta(minutes=5), timedelta(minutes=30)
 """The same after a fault that an operator has to mend: who asks too often with a wrong password is locked out."""
 
-Happening = Refreshed | Reminded | Handled | Tidied | Recorded | RemindersError
+CAUGHT_UP = 15 * 60.0
+"""Seconds after which what waited for the service to begin has mostly gone, and what has not is worth a word."""
+ASKING = 60 * 60.0
+"""Seconds between two questions whether a night is over that nobody has looked at."""
+BEGINNING = 0.05
+"""Seconds between two looks whether all has begun."""
+
+Happening = Refreshed | Reminded | Handled | Tidied | Reconciled | Recorded | RemindersError
 Tell = Callable[[datetime, Happening], None]
 """Told of everything that happens, with the event time of the pass in which it did."""
 
@@ -55,7 +70,11 @@ Tell = Callable[[datetime, Happening], None]
 class Daemon:
     """Looks, reminds and delivers for one service until it is stopped. Made anew for each run."""
 
-    def __init__(self, service: Service, clock: Clock, transport: Transport, tell: Tell) -> None:
+    def __init__(
+        self, service: Service, clock: Clock, transport: Transport, tell: Tell, *, crash_only: bool = False
+    ) -> None:
+        """`crash_only`: end when the database is broken, so that whoever watches this process starts it anew."""
+        self.crash_only = crash_only
         self.service = service
         self.clock = clock
         self.transport = transport
@@ -73,6 +92,9 @@ class Daemon:
         self._amiss: tuple[str, ...] = ()
         self._quiet = timedelta()
         self._quiet_until = float("-inf")
+        self._looked = time.monotonic()
+        self.started = False
+        self._heartbeat = Heartbeat(service.settings.heartbeat_url)
         self._running: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 3}
@@ -84,8 +106,12 @@ class Daemon:
             self._owner = owner
             self._plan_tidy()
             self._scheduler.start()
+            asking = time.monotonic() + CAUGHT_UP
             try:
                 while not self._stop.is_set():
+                    if time.monotonic() >= asking:
+                        asking = time.monotonic() + ASKING
+                        self._running.add(asyncio.create_task(self._job(self.reconcile)))
                     if not self._looking.locked():  # what takes longer than a tick is not begun once more
                         self._running.add(asyncio.create_task(self._job(self._tick)))
                     with suppress(TimeoutError):
@@ -101,6 +127,14 @@ class Daemon:
         """End `run` after the message in hand."""
         self._stop.set()
 
+    def stalled(self) -> str:
+        """What stands still, or "" while the clockwork ticks: that a look fails is no matter, that none ends is one."""
+        chosen = self.service.settings
+        patience = max(2 * chosen.tick, 2 * PATIENCE) + chosen.settle
+        if self._stop.is_set() or time.monotonic() - self._looked <= patience:
+            return ""
+        return "No look at files and dates has come to an end lately: something holds it up."
+
     async def _job(self, work: Callable[[], object]) -> None:
         """One run of a job; whatever goes wrong in it is told, and the clockwork goes on."""
         task = asyncio.current_task()
@@ -113,18 +147,29 @@ class Daemon:
                 await result
         except RemindersError as error:
             self.tell(self.clock.now(), error)
+        except TROUBLE as error:
+            LOG.error("%s; it is tried again at the next tick", words(error))
         except Exception:
             LOG.exception("a job of the daemon failed; it is tried again at the next tick")
+        if self.crash_only and self.service.store.broken:
+            self.stop()
 
     def _plan_tidy(self) -> None:
         daily = CalendarIntervalTrigger(days=1, hour=3, minute=30, timezone="UTC")
         self._scheduler.add_job(self._job, daily, args=[self._tidy], id="tidy", replace_existing=True)
 
     async def _tick(self) -> None:
+        """A whole pass. One that went well is told to whoever waits for the heartbeat."""
         await self._listen()
         await self._collect()
-        if await self._look():
-            await self._deliver()  # at once: looking armed the next wake, which moves a replay's clock
+        looked = await self._look()
+        if looked is None:
+            return
+        delivered = await self._deliver()  # at once: looking armed the next wake, which moves a replay's clock
+        if looked and delivered and self._heartbeat.due:
+            found = await asyncio.to_thread(health, self.service, self.clock.now())
+            if found.ok and not found.paused:
+                self._heartbeat.beat()
 
     async def _present(self) -> datetime | None:
         """What the clock shows; None while it is not believed, and nothing is read, owed, sent or tidied by it."""
@@ -144,30 +189,40 @@ class Daemon:
             self.clock.reach(instant)
         await self._tick()
 
-    async def _look(self) -> bool:
-        """Whether there was a look: there is none while the clock is not believed."""
+    async def _look(self) -> bool | None:
+        """Whether files and dates could be looked at; None while the clock is not believed, and there is no look."""
         async with self._looking:
-            now = await self._present()
-            if now is None:
-                return False
             try:
-                refreshed = await asyncio.to_thread(refresh, self.service, now)
-            except RemindersError as error:
-                # The last good files stay, and so does everything that follows from them.
-                if (lines := tuple(str(error).splitlines())) != self._refused:
-                    self._refused = lines
-                    self.tell(now, error)
-            except Exception:
-                LOG.exception("the files could not be looked at; what is published stays")
-            else:
-                self._refused = ()
-                if refreshed.changes is not None:
-                    self.tell(now, refreshed)
-            reminded = await asyncio.to_thread(remind, self.service, now)
-            if reminded != Reminded():
-                self.tell(now, reminded)
-            await self._arm(now)
-        return True
+                now = await self._present()
+                return None if now is None else await self._look_once(now)
+            finally:
+                self._looked = time.monotonic()
+                self.started = True
+
+    async def _look_once(self, now: datetime) -> bool:
+        well = True
+        try:
+            refreshed = await asyncio.to_thread(refresh, self.service, now)
+        except RemindersError as error:
+            # The last good files stay, and so does everything that follows from them.
+            if (lines := tuple(str(error).splitlines())) != self._refused:
+                self._refused = lines
+                self.tell(now, error)
+            well = isinstance(error, BadInput | Held)
+        except TROUBLE:
+            raise
+        except Exception:
+            well = False
+            LOG.exception("the files could not be looked at; what is published stays")
+        else:
+            self._refused = ()
+            if refreshed.changes is not None:
+                self.tell(now, refreshed)
+        reminded = await asyncio.to_thread(remind, self.service, now)
+        if reminded != Reminded():
+            self.tell(now, reminded)
+        await self._arm(now)
+        return well
 
     async def _arm(self, now: datetime) -> None:
         instant = await asyncio.to_thread(next_due, self.service, now)
@@ -220,19 +275,22 @@ class Daemon:
             for line in amiss:
                 LOG.error(line)
 
-    async def _deliver(self) -> None:
+    async def _deliver(self) -> bool:
+        """Whether what is due goes out: it has, or is going."""
         if self.sending.locked():
             self._more = True  # whoever is sending looks once more at its end
-            return
+            return True
         async with self.sending:
             self._more = True
             while self._more and not self._stop.is_set():
                 self._more = False
                 if asyncio.get_running_loop().time() < self._quiet_until:
-                    return
-                await self._deliver_once()
+                    return False
+                if not await self._deliver_once():
+                    return False
+        return True
 
-    async def _deliver_once(self) -> None:
+    async def _deliver_once(self) -> bool:
         await asyncio.to_thread(recover, self.service, self.clock.now())
         done = await deliver(
             self.service,
@@ -250,6 +308,20 @@ class Daemon:
             LOG.log(level, "no mail can be sent at present (%s); next try in %s", done.fault, self._quiet)
         elif done.sent:
             self._quiet = timedelta()
+        return not done.fault
+
+    async def reconcile(self) -> None:
+        """Asked each hour, as the service may be off at any; done once a night."""
+        if self._watched.doubt:
+            return
+        now = self.clock.now()
+        found = await asyncio.to_thread(nightly, self.service, now)
+        if found is None:
+            return
+        self.tell(now, found)
+        if (told := report(found, now)) is not None:
+            async with self.sending:
+                await tell_operator(self.service, self.transport, *told, now)
 
     async def _tidy(self) -> None:
         now = await self._present()
@@ -278,6 +350,30 @@ class Worker(Protocol):
     def stop(self) -> None:
         """End `run` in good order."""
 
+    @property
+    def started(self) -> bool:
+        """Whether what it begins with is done."""
+
+    def stalled(self) -> str:
+        """What stands still in it; "" while nothing does."""
+
+
+async def supervise(worker: Worker | None, server: WebServer | None) -> None:
+    """Tell the service manager when all has begun, and from then on that loop and clockwork live."""
+    while not ((worker is None or worker.started) and (server is None or server.started)):  # noqa: ASYNC110  # uvicorn has no event for it
+        await asyncio.sleep(BEGINNING)
+    supervision.notify(supervision.READY, supervision.status("working"))
+    standing = ""
+    while True:
+        words = worker.stalled() if worker is not None else ""
+        if words != standing:
+            standing = words
+            LOG.log(logging.ERROR if words else logging.INFO, words or "files and dates are looked at again")
+            supervision.notify(supervision.status(words or "working"))
+        if not words:
+            supervision.notify(supervision.ALIVE)
+        await asyncio.sleep(supervision.interval() or QUIET.total_seconds())
+
 
 async def run(daemon: Worker | None, application: ASGIApp | None, listening: socket.socket | None) -> None:
     """Run daemon and web server (either may be None) until SIGTERM or SIGINT; then finish what is in hand.
@@ -295,9 +391,11 @@ async def run(daemon: Worker | None, application: ASGIApp | None, listening: soc
     if daemon is not None:
         tasks.append(asyncio.create_task(daemon.run()))
     waiting = asyncio.create_task(stopping.wait())
+    telling = asyncio.create_task(supervise(daemon, server))
     try:
         await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        supervision.notify(supervision.STOPPING)
         waiting.cancel()
         if daemon is not None:
             daemon.stop()
@@ -305,4 +403,7 @@ async def run(daemon: Worker | None, application: ASGIApp | None, listening: soc
             server.should_exit = True
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(each)
-    await asyncio.gather(*tasks)
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        telling.cancel()

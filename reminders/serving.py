@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from datetime import date
 from hashlib import sha256
@@ -17,18 +17,19 @@ from starlette.types import ASGIApp
 
 from reminders.catalogue.events import Kind
 from reminders.clock import Clock
-from reminders.errors import WrongUse
+from reminders.errors import RemindersError, WrongUse
 from reminders.feed.personal import PersonalFeed
 from reminders.files import template_folders
 from reminders.jobs.drawing import CHECKED
 from reminders.jobs.health import health
+from reminders.jobs.leaving import leave
 from reminders.jobs.refresh import declarations
 from reminders.jobs.service import Service, data_folder
 from reminders.planning.subscribers import Subscriber
 from reminders.settings import Settings
 from reminders.store import events, feeds, history, people, state
 from reminders.store.declared import Declared, declared
-from reminders.store.engine import TROUBLE, open_store
+from reminders.store.engine import TROUBLE, open_store, words
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
 from reminders.web.reading import Edition, Fetch, Personal, Reader, Shelf
@@ -37,6 +38,9 @@ LOG = logging.getLogger(__name__)
 SHELF = "shelf.json"
 TRY_AGAIN = 5.0
 """Seconds between two tries to open a store that cannot be opened."""
+
+FAULTS: tuple[type[Exception], ...] = (RemindersError, *TROUBLE)
+"""What has words for people."""
 
 Kept = TypeVar("Kept")
 
@@ -112,15 +116,17 @@ class StoreReader:
             return people.by_token(tx, token)
 
     def leave(self, token: str, how: str) -> bool:
-        with self.service.store.writing() as tx:
-            person = people.by_token(tx, token)
-            if person is not None:
-                people.leave(tx, person.id, how, self.clock.now())
-            return person is not None
+        person = self.subscriber_by_token(token)
+        if person is not None:
+            leave(self.service, person.id, how, self.clock.now())
+        return person is not None
 
     def health(self) -> Mapping[str, object]:
         try:
             found = health(self.service, self.clock.now())
+        except FAULTS as error:
+            LOG.warning("the health of the service cannot be told: %s", words(error))
+            return {"ok": False, "faults": ["The database cannot be read."]}
         except Exception:
             LOG.exception("the health of the service cannot be told")
             return {"ok": False, "faults": ["The database cannot be read."]}
@@ -129,6 +135,7 @@ class StoreReader:
             "faults": list(found.faults),
             "warnings": list(found.warnings),
             "outbox": dict(found.outbox),
+            "paused": found.paused,
         }
 
 
@@ -205,23 +212,44 @@ class StoreWatch:
         """End `run`."""
         self._stop.set()
 
+    @property
+    def started(self) -> bool:
+        """There is nothing to begin with."""
+        return True
+
+    def stalled(self) -> str:
+        """Nothing: it only waits."""
+        return ""
+
 
 def kept_shelf(settings: Settings, config: Path) -> Path:
     """The file that holds what was served last."""
     return data_folder(settings, config) / SHELF
 
 
-def application(service: Service, clock: Clock, *, letters: Path | None = None) -> ASGIApp:
-    """The web application of a service. `letters` is the outbox folder that the demo shows."""
-    return _application(StoreReader(service, clock), clock, service.settings, service.config, letters)
+def application(
+    service: Service, clock: Clock, *, letters: Path | None = None, stalled: Callable[[], str] = lambda: ""
+) -> ASGIApp:
+    """The web application of a service. `letters` is the outbox folder that the demo shows.
+
+    `stalled` says what stands still in this process, "" while nothing does.
+    """
+    return _application(StoreReader(service, clock), clock, service.settings, service.config, letters, stalled)
 
 
 def stand_in(error: WrongUse, clock: Clock, settings: Settings, config: Path) -> ASGIApp:
     """The web application over what was kept, while the store cannot be opened because of `error`."""
-    return _application(NoStore(error), clock, settings, config, None)
+    return _application(NoStore(error), clock, settings, config, None, lambda: "")
 
 
-def _application(reader: Reader, clock: Clock, settings: Settings, config: Path, letters: Path | None) -> ASGIApp:
+def _application(
+    reader: Reader,
+    clock: Clock,
+    settings: Settings,
+    config: Path,
+    letters: Path | None,
+    stalled: Callable[[], str],
+) -> ASGIApp:
     return app.create(
         reader,
         clock,
@@ -232,4 +260,5 @@ def _application(reader: Reader, clock: Clock, settings: Settings, config: Path,
         zone=settings.zone,
         letters=letters,
         kept=kept_shelf(settings, config),
+        stalled=stalled,
     )

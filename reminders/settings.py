@@ -44,6 +44,12 @@ def _site(value: str) -> str:
     return value.rstrip("/")
 
 
+def _fetched(value: str) -> str:
+    if not re.match("https?://", value):
+        raise wrong(f"'{value[:80]}' is not the address of a page", "write one that begins with https://")
+    return value
+
+
 def _host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?", value):
         raise wrong(f"'{value[:80]}' is not the name of a host", "write one like smtp.example.org or 127.0.0.1")
@@ -64,6 +70,7 @@ Months = Annotated[
 """A number of months; 0 is for ever."""
 Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema({"type": "number"})]
 Site = Annotated[Link, AfterValidator(_site)]
+Fetched = Annotated[Link, AfterValidator(_fetched)]
 Host = Annotated[Text, AfterValidator(_host)]
 Selector = Annotated[Text, AfterValidator(_selector)]
 Port = Annotated[Whole, Field(le=65535)]
@@ -160,6 +167,11 @@ class Settings(Shape):
     """Seconds one message may take at the relay, all commands together."""
     tick: Annotated[Seconds, Field(ge=1, le=30)] = 30.0
     """Seconds between two looks at the files and the clock."""
+
+    operator: Address | Literal[""] = ""
+    """The address that is told once a day what failed, differs or will be late. Left out: only the log tells."""
+    heartbeat_url: Fetched | Literal[""] = ""
+    """An address to fetch after each pass that went well, once a minute at most. Its silence is somebody's alarm."""
 
     secret_key: SecretStr = SecretStr("")
     """The key behind unsubscribe links, at least 32 characters. Left out: the file secret.key that `db init` makes."""

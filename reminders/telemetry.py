@@ -12,7 +12,12 @@ class Discreet(logging.Formatter):
     """Lines without anybody's address, whoever said it: mail servers like to repeat it in their replies."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _ADDRESS.sub("<address>", super().format(record))
+        return discreet(super().format(record))
+
+
+def discreet(text: str) -> str:
+    """The text without anybody's address."""
+    return _ADDRESS.sub("<address>", text)
 
 
 def start_logging() -> None:

@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from reminders.cli import asking, database, feeds, outbox, reports, running, sending, why
+from reminders.cli import asking, database, feeds, outbox, reconciling, reports, running, sending, why
 from reminders.errors import BadInput, RemindersError, WrongUse
 
 
@@ -28,7 +28,8 @@ for each in (
     *(running.demo, running.run, running.refresh, running.remind, running.deliver, sending.send_test, running.tidy),
     running.confirm_clock,
     *(asking.check, asking.simulate, feeds.feed, asking.preview, why.why, asking.config),
-    *(asking.subscribers, outbox.outbox, outbox.pause, outbox.resume, outbox.recall, reports.reports, database.db),
+    *(asking.subscribers, outbox.outbox, outbox.pause, outbox.resume, outbox.recall, reports.reports),
+    *(reconciling.reconcile, database.db),
 ):
     commands.add_command(each)
 
@@ -51,4 +52,13 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output had enough
         sys.exit(0)
+    except Exception as error:
+        if "reminders.store.engine" not in sys.modules:
+            raise
+        from reminders.store.engine import TROUBLE, words
+
+        if not isinstance(error, TROUBLE):
+            raise
+        click.echo(words(error), err=True)
+        sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

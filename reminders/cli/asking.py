@@ -55,8 +55,12 @@ def _read(config: Path) -> tuple[Settings, Book]:
 @json_option
 @click.pass_context
 def check(context: click.Context, every: bool, config: Path, as_json: bool) -> None:
-    """Read all files and templates and tell every mistake. Changes nothing. Exit 2 when there is one."""
+    """Read all files and templates and tell every mistake. Changes nothing. Exit 2 when there is one.
+
+    Also warns of reminders to more people than the relay's rate can carry in time.
+    """
     from reminders.errors import BadInput
+    from reminders.jobs.foresight import warnings
     from reminders.jobs.service import check_letters
 
     try:
@@ -67,7 +71,7 @@ def check(context: click.Context, every: bool, config: Path, as_json: bool) -> N
             raise
         names = ("file", "line", "column", "what", "write")
         problems = [{name: getattr(problem, name) for name in names} for problem in error.problems]
-        show({"problems": problems}, as_json, lambda: iter(()))
+        show({"problems": problems, "warnings": []}, as_json, lambda: iter(()))
         context.exit(2)
     read = book.configuration
     dates = sum(len(event.dates) for event in read.catalogue.events)
@@ -79,11 +83,10 @@ def check(context: click.Context, every: bool, config: Path, as_json: bool) -> N
         "feeds": len(read.feeds),
         "audiences": len(read.audiences),
     }
-    show(
-        {"problems": [], "counts": counts},
-        as_json,
-        lambda: iter([f"All is well. {', '.join(f'{name}: {count}' for name, count in counts.items())}"]),
-    )
+    foreseen = warnings(book, settings, now())
+    verdict = "No mistakes, but see below." if foreseen else "All is well."
+    found = f"{verdict} {', '.join(f'{name}: {count}' for name, count in counts.items())}"
+    show({"problems": [], "warnings": foreseen, "counts": counts}, as_json, lambda: iter([found, *foreseen]))
 
 
 @click.command()
@@ -99,6 +102,7 @@ def check(context: click.Context, every: bool, config: Path, as_json: bool) -> N
 def simulate(first: datetime, last: datetime, mails: Path | None, config: Path, as_json: bool) -> None:
     """Every mail of a period, from the files alone: when, to whom, about what, and what is dropped and why."""
     from reminders.catalogue import zones
+    from reminders.jobs.foresight import warnings_about
     from reminders.jobs.foretelling import foretell
 
     settings, book = _read(config)
@@ -110,6 +114,7 @@ def simulate(first: datetime, last: datetime, mails: Path | None, config: Path, 
     if mails is not None:
         _write_mails(settings, book, found, mails)
     sent = sum(each.notice.dropped is None for each in found)
+    foreseen = warnings_about(found, settings, start)
 
     def words() -> Iterator[str]:
         from reminders.catalogue import wording
@@ -122,8 +127,10 @@ def simulate(first: datetime, last: datetime, mails: Path | None, config: Path, 
             said += f" {wording.words(each.date.when)}{dropped}"
             yield f"{due}  {notice.rule:<14} {each.subscriber.address:<26} {said}"
         yield f"{counted(sent, 'mail')}, {len(found) - sent} dropped."
+        yield from foreseen
 
-    show({"notices": [_foretold_facts(each) for each in found], "mails": sent}, as_json, words)
+    facts = {"notices": [_foretold_facts(each) for each in found], "mails": sent, "warnings": foreseen}
+    show(facts, as_json, words)
 
 
 def _foretold_facts(each: Foretold) -> dict[str, Any]:
@@ -249,13 +256,15 @@ def list_people(config: Path, as_json: bool) -> None:
 def leave(person: str, config: Path) -> None:
     """Unsubscribe PERSON (an address) for good, as they could have done by the link in a mail."""
     from reminders.errors import WrongUse
+    from reminders.jobs import leaving
     from reminders.store import people
 
-    with opened(config) as service, service.store.writing() as tx:
-        found = people.by_address(tx, person)
+    with opened(config) as service:
+        with service.store.reading() as tx:
+            found = people.by_address(tx, person)
         if found is None:
             raise WrongUse(f"nobody in the store has the address {person}")
-        done = people.leave(tx, found.id, "operator", now())
+        done = leaving.leave(service, found.id, "operator", now())
     click.echo(f"{person} gets no more mail." if done else f"{person} had left already.")
 
 

@@ -98,17 +98,21 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
 
     async def work(service: Service) -> None:
         clock = SystemClock()
-        daemon = Daemon(service, clock, transport_of(service), _log) if only != "web" else None
+        crash_only = only == "worker"  # nobody is served by it
+        daemon = Daemon(service, clock, transport_of(service), _log, crash_only=crash_only) if only != "web" else None
         listening = application_ = None
         if only != "worker":
             listening = listen(service.settings.host, service.settings.port)
-            application_ = application(service, clock)
+            application_ = application(service, clock, stalled=daemon.stalled if daemon else lambda: "")
             host, port = listening.getsockname()[:2]
             click.echo(f"Pages and feeds: http://{host}:{port}")
         if daemon is not None:
             click.echo(_where_mail_goes(service))
             _warn(service)
         await run_daemon(daemon, application_, listening)
+        if crash_only and service.store.broken:
+            LOG.error("the database is broken: ending, to be started anew")
+            context.exit(74)  # as sysexits.h has it: an input or output error
 
     settings = read_settings(config, os.environ)
     try:
@@ -129,16 +133,22 @@ def _first_look(service: Service, only: str | None) -> None:
     from reminders.errors import BadInput, Held
     from reminders.jobs.clockwatch import observe
     from reminders.jobs.refresh import refresh as refresh_once
+    from reminders.store.engine import TROUBLE, words
 
     with service.store.reading() as tx:
         published = service.book(tx) is not None
     if only == "web":
         return
-    watched = observe(service, SystemClock())
-    if watched.doubt:
-        return  # the daemon tells
     try:
+        watched = observe(service, SystemClock())
+        if watched.doubt:
+            return  # the daemon tells
         refreshed = refresh_once(service, watched.now)
+    except TROUBLE as error:
+        if not published:
+            raise
+        LOG.warning("%s; what was published before is served meanwhile", words(error))
+        return
     except (BadInput, Held) as error:
         if not published:
             raise
@@ -177,6 +187,7 @@ def _warn(service: Service) -> None:
 def _log(at: datetime, what: Happening) -> None:
     """What happens, for the log: by number, never by address."""
     from reminders.errors import RemindersError
+    from reminders.jobs.reconcile import Reconciled
     from reminders.jobs.refresh import Refreshed
     from reminders.jobs.remind import Reminded
     from reminders.jobs.taking import Handled
@@ -205,6 +216,15 @@ def _log(at: datetime, what: Happening) -> None:
         case RemindersError():
             for line in str(what).splitlines():
                 LOG.error(line)
+        case Reconciled():
+            for each in (*what.differences, *what.failures):
+                for line in each.lines:
+                    LOG.error(f"{each.what}: {line}")
+            for sentence in what.foreseen:
+                LOG.warning(sentence)
+            LOG.info(
+                f"reconciled: {counted(what.expected, 'reminder')} looked for, {counted(what.number, 'difference')}"
+            )
         case _:
             LOG.info(f"tidied: {what.left} past entries left the feeds, {what.expired} held mails expired")
             if what.surplus:

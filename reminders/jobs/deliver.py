@@ -16,12 +16,16 @@ from datetime import datetime, timedelta
 
 from reminders.clock import Clock, SystemClock
 from reminders.errors import DeliveryError, Verdict
+from reminders.jobs.footing import doubt
+from reminders.jobs.health import note
 from reminders.jobs.scribe import Scribe
 from reminders.jobs.service import Service
 from reminders.jobs.taking import Claimed, Handled, Ready, lease, prepare, take
 from reminders.mail.envelope import NotStarted, Transport
 from reminders.store import sending
-from reminders.store.engine import TROUBLE
+from reminders.store.engine import TROUBLE, words
+from reminders.store.journal import Sent
+from reminders.store.people import address_key
 from reminders.store.sending import Ending, Outcome
 
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
@@ -59,8 +63,10 @@ async def deliver(
 
     A connection that cannot be had ends the pass without charging anybody an attempt; the rows stay owed. So does a
     server that takes a message and does not answer. Until a first message has gone through, no second one is tried, so
-    that a relay that is ill meets one and not many.
+    that a relay that is ill meets one and not many. Nothing is sent while what is remembered is in doubt.
     """
+    if found := await asyncio.to_thread(doubt, service, owner):
+        return Delivered(0, found.words, found.mend)
     return await _Pass(service, transport, clock, owner, told, stop or asyncio.Event()).run()
 
 
@@ -77,7 +83,7 @@ class _Pass:
         self._owner = owner
         self._told = told
         self._stop = stop
-        self._scribe = Scribe(service.store, clock, owner, lease(service))
+        self._scribe = Scribe(service, clock, owner, lease(service))
         self._window = asyncio.Semaphore(window)
         self._width = min(window, transport.width)
         self._batch = min(window, BATCH)
@@ -88,6 +94,8 @@ class _Pass:
         self._moved = asyncio.Event()
         self._error: BaseException | None = None
         self._sent, self._fault, self._mend = 0, "", False
+        self._trouble: DeliveryError | None = None
+        self._goes_out = False
 
     async def run(self) -> Delivered:
         try:
@@ -96,6 +104,8 @@ class _Pass:
             await asyncio.gather(*self._settling, return_exceptions=True)
             await self._scribe.close()
             await self._transport.close()
+        if self._trouble is not None:
+            await asyncio.to_thread(note, self._service, self._trouble, self._clock.now())
         if self._error is not None:
             raise self._error
         return Delivered(self._sent, self._fault, self._mend)
@@ -121,7 +131,7 @@ class _Pass:
                 elif not taken.dropped and not await self._more(taken.next_at):
                     break
         except TROUBLE as error:
-            self._halt(str(error))
+            self._halt(words(error))
         except Exception as error:
             self._break(error)
         for _ in range(self._width):
@@ -194,7 +204,7 @@ class _Pass:
                 self._window.release()
                 self._stopped(ready.claimed)
         except TROUBLE as error:  # at the fence: nothing of the message was handed over
-            self._halt(str(error))
+            self._halt(words(error))
             self._window.release()
             self._release(ready.claimed)
         except DeliveryError as error:
@@ -203,7 +213,10 @@ class _Pass:
             settings = self._service.settings
             told = f"redirected to {settings.redirect_all}: " if settings.redirect_all else ""
             outcome: Outcome = "shadow" if settings.shadow else "sent"
-            self._settle(ready.claimed, outcome, f"{told}{accepted.reply}", "dot", 250, begun=True)
+            self._settle(ready.claimed, outcome, f"{told}{accepted.reply}", "dot", 250, begun=True, accepted=ready)
+            if not self._goes_out:
+                self._goes_out = True
+                await asyncio.to_thread(note, self._service, None, self._clock.now())
 
     def _stopped(self, claimed: Message) -> None:
         """The fence did not let it through: its rows are dropped, or another's, or to be given back."""
@@ -218,13 +231,16 @@ class _Pass:
         if verdict in (Verdict.PAUSE, Verdict.FAULT, Verdict.DOUBT):
             # A relay that takes messages and never answers would put one after the other in doubt.
             self._halt(str(error), mend=verdict is Verdict.FAULT)
+            self._trouble = self._trouble or error
         again_at = SystemClock().now() + back_off(row.tries)
         if not begun and verdict in (Verdict.PAUSE, Verdict.FAULT):
             # What no row can be at fault for holds none back: the most urgent goes first once the relay is back.
             self._window.release()
             self._release(claimed, None if error.phase == "connect" else again_at)
             return
-        left = not begun or row.attempts + 1 < self._service.settings.attempts
+        # A relay that throttles, or is wrongly set up, uses up nobody's attempts.
+        other = verdict in (Verdict.PAUSE, Verdict.FAULT)
+        left = not begun or other or row.attempts + 1 < self._service.settings.attempts
         outcome: Outcome = "failed"
         if verdict is Verdict.DOUBT:
             outcome = "uncertain"
@@ -251,6 +267,7 @@ class _Pass:
         next_at: datetime | None = None,
         begun: bool = False,
         counts: bool = True,
+        accepted: Ready | None = None,
     ) -> None:
         """Have it written what became of a message. Until it is, one that was `begun` keeps its place in the window.
 
@@ -258,7 +275,9 @@ class _Pass:
         """
         number = claimed[0].row.attempts + 1 if begun and counts else 0
         rows = {each.row.id: each for each in claimed}
-        written = self._scribe.settle([Ending(row, number, outcome, reply, phase, code, next_at) for row in rows])
+        endings = [Ending(row, number, outcome, reply, phase, code, next_at) for row in rows]
+        lines = [self._line(each, accepted, number) for each in claimed] if accepted and outcome == "sent" else []
+        written = self._scribe.settle(endings, lines)
 
         def at_rest(done: asyncio.Future[set[int]]) -> None:
             self._settling.discard(done)
@@ -277,6 +296,10 @@ class _Pass:
 
         self._settling.add(written)
         written.add_done_callback(at_rest)
+
+    def _line(self, claimed: Claimed, ready: Ready, number: int) -> Sent:
+        person = self._service.mark(address_key(claimed.subscriber.address))
+        return Sent(claimed.row.notice, person, ready.messages[0].message_id, number, self._clock.now())
 
     def _halt(self, fault: str, *, mend: bool = False) -> None:
         if not self._fault:
@@ -323,9 +346,14 @@ def transport_of(service: Service) -> Transport:
 
 
 def recover(service: Service, now: datetime) -> int:
-    """Take back what workers of this machine that are gone had claimed, and what any worker held past its lease."""
+    """Take back what workers of this machine that are gone had claimed, and what any worker held past its lease.
+
+    What the journal says was accepted is recorded as sent before.
+    """
     from reminders.jobs import workers
 
+    if doubt(service):
+        return 0  # nothing is sent either, and `deliver` says why
     wall = SystemClock().now()
     with service.store.writing() as tx:
         gone = workers.dead(sending.owners(tx), service.data)

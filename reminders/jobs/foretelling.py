@@ -33,10 +33,7 @@ def foretell(book: Book, nation: str, start: datetime, end: datetime) -> list[Fo
     Those with `notice.dropped` would only be recorded, for that reason.
     """
     configuration = book.configuration
-    published = {
-        event.id: PublishedEvent(event, 1, dates=tuple(PublishedDate(date, 1, start) for date in event.dates))
-        for event in configuration.catalogue.events
-    }
+    published = as_published(book, start)
     people = invited(book, start)
     notices = simulate(
         published.values(),
@@ -54,6 +51,14 @@ def foretell(book: Book, nation: str, start: datetime, end: datetime) -> list[Fo
         if dated is not None:
             found.append(Foretold(notice, people[notice.subscriber], event, dated.date))
     return found
+
+
+def as_published(book: Book, at: datetime) -> dict[str, PublishedEvent]:
+    """The events of the files as they would stand had they been published at `at` (UTC), by id."""
+    return {
+        event.id: PublishedEvent(event, 1, dates=tuple(PublishedDate(date, 1, at) for date in event.dates))
+        for event in book.configuration.catalogue.events
+    }
 
 
 def invited(book: Book, joined_at: datetime) -> dict[int, Subscriber]:

@@ -20,7 +20,7 @@ from reminders.errors import BadInput, Held
 from reminders.feed import entry
 from reminders.feed.personal import ALL
 from reminders.files import Snapshot, read_finished, zone_mark
-from reminders.jobs import braking
+from reminders.jobs import braking, ruling
 from reminders.jobs.braking import Braked, Stopped
 from reminders.jobs.drawing import EPOCH, draw, stamp_feeds
 from reminders.jobs.service import Book, Service, check_letters, read_book
@@ -78,7 +78,7 @@ def refresh(service: Service, now: datetime, *, release: bool = False) -> Refres
     """Publish what the files say.
 
     Raises `BadInput` when they cannot be used and `Held` when they look like an accident; both leave everything as
-    it was, are remembered for `/healthz`, and are raised again at each look until the files are mended. `release`
+    it was, are remembered for `/readyz`, and are raised again at each look until the files are mended. `release`
     accepts what would be held. When that is because events or dates are missing, those are withdrawn; what went missing
     earlier, or is not held, stays as it is.
     """
@@ -141,6 +141,7 @@ def _publish(service: Service, snapshot: Snapshot, book: Book, now: datetime, re
         if not _same_zones(tx) and (until := reminded_until(tx)) != BEFORE_ALL:
             state.put(tx, REMINDED_UNTIL, until - FURTHEST)  # what is due earlier now than it was has not been missed
         declare(tx, declarations(book))
+        ruling.mark(tx, book, service.settings.nation, now)
         events.forget_feeds(tx, lost)
         state.put(tx, MISSING_DATES, json.dumps([key for each in found if (key := _date_missing(each))]))
         after = events.published(tx)
@@ -280,7 +281,9 @@ def refusal(tx: Connection) -> Refusal | None:
 def _remember(service: Service, refused: Refusal | None) -> None:
     with service.store.reading() as tx:
         known = refusal(tx)
-    if known == refused or (known and refused and known.lines == refused.lines and known.digest == refused.digest):
+    if known and refused:  # also of files that were edited meanwhile and are not right yet
+        refused = replace(refused, since=known.since)
+    if known == refused:
         return
     with service.store.writing() as tx:
         text = None

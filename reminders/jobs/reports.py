@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reminders.errors import RemindersError
+from reminders.jobs import leaving
 from reminders.jobs.service import Service
 from reminders.mail.reports import SIZE, read_report
-from reminders.store import reports
+from reminders.store import people, reports
 from reminders.store.engine import TROUBLE
 from reminders.store.reports import Recorded
 
@@ -57,7 +58,11 @@ def take(service: Service, data: bytes, now: datetime, recipient: str = "") -> R
     if id is None:
         return None
     with service.store.writing() as tx:
-        return reports.record(tx, id, report, now, limit=service.settings.bounce_limit)
+        recorded = reports.record(tx, id, report, now, limit=service.settings.bounce_limit)
+        key = people.key_of(tx, recorded.subscriber) if recorded else ""
+    if recorded and recorded.done == reports.UNSUBSCRIBED:
+        leaving.note(service, recorded.subscriber, key, reports.COMPLAINT, now)
+    return recorded
 
 
 def collect(service: Service, now: datetime) -> Collected:

@@ -7,6 +7,7 @@ one by one, but as they come together: alone while one message is under way, a d
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,13 +15,18 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from reminders.clock import Clock, SystemClock
-from reminders.store import sending
-from reminders.store.engine import TROUBLE, Store
+from reminders.jobs.service import Service
+from reminders.store import replay, reports, sending
+from reminders.store.engine import TROUBLE
+from reminders.store.journal import Sent, Unwritable
 from reminders.store.sending import Ending, Message
 
 SETTLING, PAUSE = 36, 5.0
 """How often to try to write down what became of messages, and the seconds between: three minutes."""
+BROKEN = 3
+"""The same for a database that is broken: what was accepted is in the journal, and found there."""
 
+LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -37,15 +43,25 @@ class _Ended:
 
 
 class Scribe:
-    """One worker's writer, for as long as it delivers. All it writes is written by one thread, in its order."""
+    """One worker's writer, for as long as it delivers. All it writes is written by one thread, in its order.
 
-    def __init__(self, store: Store, clock: Clock, owner: str, lease: timedelta) -> None:
-        self._store = store
+    What a relay accepted is in the journal before it is in the database. Once something could not be written, no
+    message is begun any more, whatever could be written later.
+    """
+
+    def __init__(self, service: Service, clock: Clock, owner: str, lease: timedelta) -> None:
+        self._store = service.store
+        self._journal = service.journal
+        self._bounce_limit = service.settings.bounce_limit
         self._clock = clock
         self._owner = owner
         self._lease = lease
         self._begun: list[_Begun] = []
         self._ended: list[_Ended] = []
+        self._unwritten: list[Sent] = []
+        self._name = ""
+        self._spans: list[tuple[int, int]] = []
+        self._fault: Exception | None = None
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "scribe")
 
@@ -63,13 +79,14 @@ class Scribe:
         self._write()
         return await begun.until
 
-    def settle(self, endings: Sequence[Ending]) -> asyncio.Future[set[int]]:
+    def settle(self, endings: Sequence[Ending], accepted: Sequence[Sent] = ()) -> asyncio.Future[set[int]]:
         """What became of a message, to be written whatever is the matter with the store: it is known only here.
 
-        Gives the rows that were still this worker's.
+        `accepted` is what the journal says of it. Gives the rows that were still this worker's.
         """
         ended = _Ended(endings, asyncio.get_running_loop().create_future())
         self._ended.append(ended)
+        self._unwritten += accepted
         self._write()
         return ended.done
 
@@ -77,6 +94,10 @@ class Scribe:
         """Write what is left, and end."""
         while self._writing is not None:
             await self._writing
+        unwritten, self._unwritten = self._unwritten, []
+        await self._enter(unwritten)
+        if self._unwritten:
+            LOG.error("%s: after a backup is restored, mails may go twice: %d", self._fault, len(self._unwritten))
         self._thread.shutdown(wait=False)
 
     def _write(self) -> None:
@@ -88,16 +109,24 @@ class Scribe:
         while self._begun or self._ended:
             begun, self._begun = self._begun, []
             ended, self._ended = self._ended, []
+            accepted, self._unwritten = self._unwritten, []
+            await self._enter(accepted)
+            if self._fault:
+                for fence in begun:
+                    fence.until.set_exception(self._fault)
+                begun = []
             try:
                 until, own = await self.do(lambda b=begun, e=ended: self._commit(b, e))  # type: ignore[misc]  # bound now
             except Exception as error:
+                self._fault = self._fault or error
                 for fence in begun:
                     fence.until.set_exception(error)
                 tries += 1
-                if tries < SETTLING and isinstance(error, TROUBLE):
+                if tries < (BROKEN if self._store.broken else SETTLING) and isinstance(error, TROUBLE):
                     self._ended = ended + self._ended
                     await asyncio.sleep(PAUSE if self._ended else 0)
                 else:
+                    self._spans = []  # something in them is not in the database
                     for each in ended:
                         each.done.set_exception(error)
                 continue
@@ -107,6 +136,23 @@ class Scribe:
             for each in ended:
                 each.done.set_result(own & {ending.row for ending in each.endings})
         self._writing = None
+
+    async def _enter(self, accepted: list[Sent]) -> None:
+        """Have it in the journal what a relay accepted; not once more when it is the commit after it that fails.
+
+        What cannot be written there is tried again later, and kept from the database by nothing.
+        """
+        if not accepted:
+            return
+        try:
+            name, start, end = await self.do(lambda: self._journal.append(accepted))
+        except Unwritable as error:
+            self._unwritten = accepted + self._unwritten
+            self._fault = self._fault or error
+            return
+        if name != self._name:
+            self._name, self._spans = name, []
+        self._spans.append((start, end))
 
     def _commit(self, begun: Sequence[_Begun], ended: Sequence[_Ended]) -> tuple[dict[int, datetime], set[int]]:
         now, wall_now = self._clock.now(), SystemClock().now()
@@ -119,5 +165,11 @@ class Scribe:
                 wall_now=wall_now,
                 lease=self._lease,
             )
-            own = sending.settle(tx, [row for each in ended for row in each.endings], self._owner, now=now)
+            endings = [row for each in ended for row in each.endings]
+            own = sending.settle(tx, endings, self._owner, now=now)
+            for row in endings:
+                if row.outcome == "failed" and row.phase == "rcpt":
+                    reports.refused(tx, row.row, row.code, row.reply, now, limit=self._bounce_limit)
+            known_to = replay.advance(tx, self._name, self._spans) if self._spans else 0
+        self._spans = [each for each in self._spans if each[0] >= known_to]
         return dict.fromkeys(started, wall_now + self._lease), own

@@ -24,6 +24,7 @@ from reminders.mail.skeleton import Composer
 from reminders.mail.templates import FOLDER
 from reminders.planning.notices import Notice
 from reminders.settings import Settings
+from reminders.store.journal import FILE, Journal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -58,6 +59,9 @@ class Service:
         self.config = config
         self.data = data_folder(settings, config)
         self.store = store
+        self.journal = Journal(self.data / FILE)
+        self.doubt = ""
+        """Why nothing was mailed when it was last asked whether it might be; "" while all was well."""
         self._key = key
         self._signer = signer(settings, config)
         self._book: Book | None = None
@@ -92,6 +96,10 @@ class Service:
         """
         return token(self._key, subscriber)
 
+    def mark(self, address_key: str) -> str:
+        """What stands for a person in the journal (`people.address_key`): only the holder of the key can tell who."""
+        return hmac.new(self._key, f"journal:{address_key}".encode(), hashlib.sha256).hexdigest()[:32]
+
     def envelope(self, id: int, recipient: str) -> Envelope:
         """Whom the message of row `id` of the outbox is from and to: what comes back about it proves to be so."""
         signed = self.report_id(id)
@@ -123,7 +131,7 @@ class Service:
     @property
     def rate(self) -> int:
         """How many messages a minute may go; 0 for as many as are taken. A folder takes all."""
-        return self.settings.rate if self.settings.smtp_host and not self.settings.shadow else 0
+        return rate(self.settings)
 
     def sender(self) -> Sender:
         """Who mails come from, as the templates know it."""
@@ -156,6 +164,11 @@ def sender(settings: Settings) -> Sender:
         list_domain=address.rpartition("@")[2],
         contact=settings.contact,
     )
+
+
+def rate(settings: Settings) -> int:
+    """How many messages a minute may be sent; 0 for any number, as into the outbox folder."""
+    return settings.rate if settings.smtp_host and not settings.shadow else 0
 
 
 def message_id_of(settings: Settings, notice: Notice, attempts: int = 0) -> str:

@@ -188,6 +188,7 @@ def _letter(service: Service, claimed: Claimed, message_id: str, now: datetime) 
         composed_at=now,
         meant_at=meant_at if now - meant_at > LATE else None,
         lists=lists(configuration.audiences, claimed.subscriber, claimed.event.event, notice.date_kind),
+        report_id=service.report_id(claimed.row.id),
         parent_ids=tuple(dict.fromkeys(each.message_id for each in claimed.before)) if news else (),
     )
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FOLDER = "workers"
@@ -31,7 +31,8 @@ def working(data: Path) -> Iterator[str]:
         try:
             yield owner
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # one that stays says that its worker is gone, and so it is
+                path.unlink(missing_ok=True)
 
 
 def dead(owners: Iterable[str], data: Path) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from reminders.catalogue.events import Catalogue, Kind
 from reminders.errors import BadInput, Problem
+from reminders.mail import verp
 from reminders.mail.envelope import ascii_domain
 from reminders.mail.letter import Letter, Service, filled, kind_of, values
 from reminders.mail.samples import INVENTED, letters, samples, shape_of
@@ -68,6 +69,8 @@ def compose(templates: Templates, letter: Letter) -> bytes:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834
     # Exchange: no out-of-office answers or receipts. NDR is left out on purpose: bounces are wanted.
     message["X-Auto-Response-Suppress"] = "DR, RN, NRN, OOF, AutoReply"
+    if letter.report_id:
+        message[verp.HEADER] = letter.report_id
     message["List-Id"] = f"<{service.list_domain}>"  # RFC 2919
     if letter.unsubscribe_url:
         message["List-Unsubscribe"] = f"<{letter.unsubscribe_url}>"  # RFC 2369

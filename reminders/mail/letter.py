@@ -43,8 +43,9 @@ class Letter:
     `message_id` and `parent_ids` (earlier mails to the same person about the same date, oldest first) are written
     with their angle brackets. The URLs are "" while nothing is public. `composed_at` is an aware instant: the Date.
     `meant_at` is when a reminder that goes out late should have gone; None when it is in time. `lists` are the labels
-    of the audiences by which the person follows the date. `others` are letters that go in the same mail: it is then a
-    digest, and this is its first.
+    of the audiences by which the person follows the date. `report_id` is the signed number by which what comes back
+    proves that it is about this mail; "" for none. `others` are letters that go in the same mail: it is then a digest,
+    and this is its first.
     """
 
     notice: Notice
@@ -61,6 +62,7 @@ class Letter:
     meant_at: datetime | None = None
     lists: tuple[str, ...] = ()
     parent_ids: tuple[str, ...] = ()
+    report_id: str = ""
     others: tuple[Letter, ...] = ()
 
 

@@ -23,6 +23,7 @@ from jinja2 import nodes
 from markupsafe import escape
 
 from reminders.errors import BadInput
+from reminders.mail import verp
 from reminders.mail.compose import boundary, broken, compose, lines_of, mailbox_field, threaded
 from reminders.mail.envelope import ascii_domain
 from reminders.mail.letter import Letter, values
@@ -38,6 +39,7 @@ _URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]*")
 _ATOMS = r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
 _ADDRESS = re.compile(f"{_ATOMS}@{_ATOMS}")
 _ID = re.compile(f"<{_ATOMS}@{_ATOMS}>")
+_REPORT = re.compile(r"[A-Za-z0-9-]{0,60}")
 _NAME = re.compile(r"(?:[A-Za-z0-9]+(?: [A-Za-z0-9]+)*)?")
 _FIT = 69
 """Characters of a name and an address, neither of which is quoted, that fit on the line of their field."""
@@ -76,7 +78,7 @@ class Composer:
         key = (
             *(letter.notice.kind, letter.notice.before, letter.event.id, letter.date.key, letter.event_url),
             *(letter.meant_at, letter.lists, not letter.subscriber.name, not letter.parent_ids),
-            *(not letter.unsubscribe_url, not letter.calendars_url),
+            *(not letter.unsubscribe_url, not letter.calendars_url, not letter.report_id),
         )
         with self._lock:
             known = self._known.get(key)
@@ -139,6 +141,7 @@ def _is_ordinary(letter: Letter) -> bool:
         and letter.service.mail_from.rpartition("@")[0].isascii()
         and all(_URL.fullmatch(url) and "=?" not in url for url in (letter.unsubscribe_url, letter.calendars_url))
         and _ID.fullmatch(letter.message_id) is not None
+        and _REPORT.fullmatch(letter.report_id) is not None
         and all(_ID.fullmatch(each) is not None for each in letter.parent_ids)
     )
 
@@ -248,6 +251,7 @@ def _head_pieces(head: bytes, mark: bytes) -> Iterator[bytes | Fill]:
         b"References": lambda letter, mine: (
             b"References: " + threaded(letter.parent_ids)[1].replace(" ", "\r\n ").encode()
         ),
+        verp.HEADER.encode(): lambda letter, mine: verp.HEADER.encode() + b": " + letter.report_id.encode(),
         b"List-Unsubscribe": lambda letter, mine: b"List-Unsubscribe: <" + letter.unsubscribe_url.encode() + b">",
     }
     for number, field in enumerate(_FIELD.split(head)):

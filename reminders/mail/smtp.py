@@ -133,6 +133,7 @@ class SmtpTransport:
             if self._sweeping is not None:
                 self._sweeping.cancel()
                 self._sweeping = None
+            self._proved = False
             leaving, self._idle = self._idle, []
             await asyncio.gather(*(session.leave() for session in leaving))
         finally:

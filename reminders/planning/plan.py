@@ -370,7 +370,7 @@ def _news(
 
 
 def fits(rule: Rule, subscriber: Subscriber) -> bool:
-    """Whether the rule is for one of the person's audiences."""
+    """Whether the rule is for one of the person's audiences, or for everybody."""
     return not rule.audiences or not set(rule.audiences).isdisjoint(subscriber.audiences)
 
 

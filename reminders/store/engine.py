@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Set
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, make_url, select, text
@@ -20,11 +21,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from reminders.errors import RemindersError, WrongUse
 from reminders.store import tables
+from reminders.store.journal import Unwritable
 
 SCHEMA = "0003"
 """The migration that this program works with. They are numbered, so that older and newer can be told apart."""
 VERSION_TABLE = "reminders_version"
 """Where the database says which migration it stands at; also what tells that it is ours."""
+RESTORE = "restore a backup, then `reminders db repair` (docs/operating.md)"
+"""What to do about a database that is damaged."""
 PATIENCE = 10.0
 """Seconds to wait for another writer of a SQLite file."""
 
@@ -33,8 +37,16 @@ class Busy(RemindersError):
     """Another program keeps the database locked; trying again later helps."""
 
 
-TROUBLE: tuple[type[Exception], ...] = (Busy, DBAPIError)
+class Damaged(WrongUse):
+    """The database is not sound; the message says what to do."""
+
+
+TROUBLE: tuple[type[Exception], ...] = (Busy, Unwritable, DBAPIError)
 """What a transaction raises when the database is locked, full, restarted or gone: later it may work."""
+
+# After these nothing is done with the connections that met them: the next transaction opens the file afresh.
+_GRAVE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_REOPENED = _GRAVE | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
 class Store:
@@ -44,6 +56,9 @@ class Store:
         self._engine = engine
         self._postgresql = engine.dialect.name == "postgresql"
         self._place = None if self._postgresql else _place(engine.url)
+        self._sound = self._postgresql
+        self.broken = ""
+        """What went so wrong with the file that `damage` has to read it before it is relied on; "" if nothing did."""
 
     @contextmanager
     def writing(self, alone: str = "") -> Iterator[Connection]:
@@ -53,7 +68,7 @@ class Store:
         Raises `Busy` when a SQLite file stays locked, `WrongUse` when it was moved away or replaced meanwhile.
         """
         self._check_place()
-        with self._engine.connect() as connection:
+        with self._watched(_REOPENED), self._engine.connect() as connection:
             tx = connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
             with _transaction(tx):
                 if alone:
@@ -64,13 +79,50 @@ class Store:
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one moment throughout and cannot write. Raises `WrongUse` as `writing` does."""
         self._check_place()
-        with self._engine.connect() as connection:
+        with self._watched(_REOPENED - {sqlite3.SQLITE_READONLY}), self._engine.connect() as connection:
             if self._postgresql:
                 tx = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             else:
                 tx = connection.execution_options(sqlite_begin="BEGIN")
             with _transaction(tx):
                 yield tx
+
+    def damage(self) -> list[str]:
+        """What is wrong with the pages of a SQLite file, a sentence each; [] when it is sound.
+
+        Reads the whole file (a second or two per GB), once for as long as no transaction meets anything grave.
+        """
+        if self._sound:
+            return []
+        self._check_place()
+        try:
+            with self._watched(_REOPENED), self._engine.connect() as connection:
+                tx = connection.execution_options(sqlite_begin="BEGIN")
+                with _transaction(tx):
+                    found = [_plain(row[0]) for row in tx.exec_driver_sql("PRAGMA quick_check(10)")]
+        except DBAPIError as error:
+            if _code(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise
+            found = [str(error.orig)]
+        if found != ["ok"]:
+            return found
+        self._sound, self.broken = True, ""
+        return []
+
+    @contextmanager
+    def _watched(self, reopened: Set[int]) -> Iterator[None]:
+        """Let go of all connections when a transaction meets a fault of the file or its disk."""
+        try:
+            yield
+        except DBAPIError as error:
+            if not self._postgresql and (code := _code(error)) in reopened:
+                if code in _GRAVE:
+                    self._sound, self.broken = False, words(error)
+                self._engine.dispose()
+            raise
+        except Damaged as error:
+            self._sound, self.broken = False, str(error)
+            raise
 
     def _check_place(self) -> None:
         if not self._postgresql and _place(self._engine.url) != self._place:
@@ -131,8 +183,8 @@ def absent(url: str) -> bool:
     try:
         with Store(engine).reading() as tx:
             return _version(tx) is None
-    except OperationalError as error:
-        raise WrongUse(f"the database {_named(parsed)} cannot be used: {error.orig}") from error
+    except DBAPIError as error:
+        raise _unusable(_named(parsed), error) from error
     finally:
         engine.dispose()
 
@@ -179,6 +231,66 @@ def check(url: str) -> list[str]:
         store.close()
 
 
+def words(error: Exception) -> str:
+    """What a transaction raised, for people: without statements and what was in them."""
+    if not isinstance(error, DBAPIError):
+        return str(error)
+    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"the database is damaged ({error.orig}): {RESTORE}"
+    return f"the database cannot be used: {error.orig}"
+
+
+def back_up(url: str, target: Path, *, replace: bool = False) -> None:
+    """Copy a SQLite store to a file of its own, as it stands at one moment, while it is in use.
+
+    The copy is readable only by its owner, on the disk, and was found sound. Raises `WrongUse` when there is a file
+    already (unless it is to be replaced) or none can be made, and for PostgreSQL; `Damaged` when the copy is not sound.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise WrongUse(f"the database {_named(parsed)} is PostgreSQL: `pg_dump` makes its backups")
+    source = Path(str(parsed.database))
+    engine = _connect(parsed)
+    try:
+        _known(engine)
+    finally:
+        engine.dispose()
+    own = [source, *(source.with_name(source.name + end) for end in ("-wal", "-shm"))]
+    if target.exists() and any(each.exists() and target.samefile(each) for each in own):
+        raise WrongUse(f"{target} is the database itself: name another file")
+    if target.exists() and not replace:
+        raise WrongUse(f"{target} is there already: name another file, or say --force to replace it")
+    try:
+        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}-", delete=False) as made:  # mode 0600
+            copy = Path(made.name)
+        try:
+            _copy(source, copy)
+            copy.replace(target)
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+    except (OSError, sqlite3.Error) as error:
+        raise WrongUse(f"the backup {target} cannot be written ({error})") from error
+
+
+def _copy(source: Path, copy: Path) -> None:
+    with (
+        closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, timeout=PATIENCE)) as old,
+        closing(sqlite3.connect(copy, timeout=PATIENCE)) as new,
+    ):
+        old.backup(new)
+        new.execute("PRAGMA journal_mode=DELETE")  # one file; whoever opens it as a store sets it right
+        (found,) = new.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise Damaged(f"the database {source} is damaged ({_plain(found)}), and no backup was made: {RESTORE}")
+    for path in (copy, copy.parent):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
 def take_turns(tx: Connection, name: str) -> None:
     """Wait until no other transaction that took the same turn is open. SQLite has one writer at a time anyway."""
     if tx.dialect.name == "postgresql":
@@ -199,12 +311,28 @@ def _contradictions(tx: Connection) -> list[str]:
     ] + [f"outbox row {id} is called sent, but no attempt is recorded" for id, _, _ in tx.execute(impossible)]
 
 
+def _code(error: DBAPIError) -> int:
+    """The primary result code of SQLite; 0 for what is no error of SQLite's."""
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _unusable(named: str, error: DBAPIError) -> WrongUse:
+    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Damaged(f"the database {named} is damaged ({error.orig}): {RESTORE}")
+    return WrongUse(f"the database {named} cannot be used: {error.orig}")
+
+
+def _plain(finding: str) -> str:
+    """One finding of a check in one line: SQLite puts a heading above the first."""
+    return finding.rpartition("\n")[2]
+
+
 @contextmanager
 def _transaction(tx: Connection) -> Iterator[None]:
     try:
         transaction = tx.begin()
     except OperationalError as error:
-        if isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        if _code(error) == sqlite3.SQLITE_BUSY:
             raise Busy(f"the database is kept locked by another program for more than {PATIENCE:.0f} s") from error
         raise
     with transaction:
@@ -272,8 +400,8 @@ def _connect_sqlite(url: URL) -> Engine:
                 )
         except sqlite3.DatabaseError as error:
             connection.close()
-            if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                raise WrongUse(f"the database {path} is damaged ({error}): restore a backup") from error
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise Damaged(f"the database {path} is damaged ({error}): {RESTORE}") from error
             raise
         except WrongUse:
             connection.close()
@@ -320,8 +448,8 @@ def _known(engine: Engine) -> str:
     try:
         with Store(engine).reading() as tx:
             found = _version(tx)
-    except OperationalError as error:
-        raise WrongUse(f"the database {named} cannot be used: {error.orig}") from error
+    except DBAPIError as error:
+        raise _unusable(named, error) from error
     if found is None:
         raise WrongUse(f"the database {named} is empty: `reminders db init` makes a store of it")
     if found > SCHEMA:

@@ -187,6 +187,23 @@ def oldest_due(tx: Connection, now: datetime, wall_now: datetime) -> datetime | 
     return min((each for each in found if each is not None), default=None)
 
 
+def queue(tx: Connection, now: datetime, wall_now: datetime) -> list[tuple[datetime, int]]:
+    """What is to be sent and still of use: until when, and how many mails, in that order.
+
+    As with `oldest_due`, what waits for its next try is left out.
+    """
+    due = (outbox.c.due_at <= now, outbox.c.expires_at > now)
+    free = or_(outbox.c.next_at.is_(None), outbox.c.next_at <= wall_now)
+    alike = select(outbox.c.expires_at, func.count()).where(*due, free).group_by(outbox.c.expires_at)
+    return sorted((at, number) for part in (OWED, IN_HAND) for at, number in tx.execute(alike.where(part)))
+
+
+def begun_since(tx: Connection, number: int) -> datetime | None:
+    """When the first of the last `number` (from 1) attempts was begun; None when there were not so many."""
+    begun = select(attempt.c.started_at).order_by(attempt.c.id.desc()).limit(1).offset(number - 1)
+    return tx.execute(begun).scalar_one_or_none()
+
+
 def shorten_waits(tx: Connection, wall_now: datetime, longest: timedelta) -> None:
     """End what waits for longer than anything does: a lease or a wait that was set by a clock that ran ahead."""
     too_late = wall_now + longest

@@ -85,6 +85,12 @@ def by_address(tx: Connection, address: str) -> Subscriber | None:
     return None if found is None else _subscriber(found, [], {})
 
 
+def key_of(tx: Connection, id: int) -> str:
+    """The address key of a person who is known; "" for anybody else."""
+    found = tx.execute(select(tables.subscriber.c.address_key).where(tables.subscriber.c.id == id))
+    return found.scalar_one_or_none() or ""
+
+
 def leave(tx: Connection, id: int, how: str, now: datetime) -> bool:
     """Unsubscribe a person for ever. `how` says by what ("one-click", "page", "operator", "complaint").
 

@@ -21,6 +21,8 @@ from reminders.store.tables import insert, outbox, report, subscriber
 
 COMPLAINT = "complaint"
 """How somebody left who called a mail unwanted."""
+UNSUBSCRIBED = "unsubscribed"
+"""What was done about a complaint."""
 BOUNCED = "bounced"
 """What the history of a message says that did not arrive; the row stays sent."""
 WORDS = 300
@@ -116,7 +118,7 @@ def _keep(tx: Connection, id: int, found: Finding, now: datetime, limit: int) ->
     log(tx, ids, BOUNCED if found.kind in (ReportKind.HARD, ReportKind.SOFT) else found.kind.value, said, now)
     done = ""
     if found.kind is ReportKind.COMPLAINT and people.leave(tx, person, COMPLAINT, now):
-        done = "unsubscribed"
+        done = UNSUBSCRIBED
     elif found.kind is ReportKind.HARD and _bounce(tx, person, said, now, limit):
         done = "suspended"
     return Recorded(id, person, found.kind, found.status, done)

@@ -1,10 +1,9 @@
-"""The web server's one application: feeds, pages, unsubscribing, health."""
+"""The web server's one application: feeds, pages, unsubscribing, how it stands."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +11,12 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reminders.clock import Clock
-from reminders.web import documents
+from reminders.web import documents, standing
 from reminders.web.feeds import Feeds
 from reminders.web.fetches import Fetches
 from reminders.web.guard import Guard
@@ -30,7 +29,6 @@ from reminders.web.reading import Reader
 from reminders.web.ready import Ready, answer, prepare
 from reminders.web.site import Site
 
-LOG = logging.getLogger(__name__)
 ROBOTS = b"User-agent: *\nDisallow: /unsubscribe/\nDisallow: /you/\n"
 """Google's calendar keeps to it, so feeds must not be named here."""
 ASSETS_KEPT = "max-age=3600"
@@ -49,13 +47,14 @@ def create(
     letters: Path | None = None,
     zone: str = "Europe/London",
     kept: Path | None = None,
+    stalled: Callable[[], str] = lambda: "",
 ) -> ASGIApp:
     """The application, to be run with ASGI's lifespan: it reads everything once before it answers anything.
 
     `name` is what the service is called, `templates` are folders of page templates with an ``assets`` folder in the
     last. `public_url` is where the site is seen from outside (its path is put before every link). `letters` is the
     folder of mails that the demo shows, with their times local to `zone`; None for anybody else. `kept` is a file of
-    the server's own, for what it served last.
+    the server's own, for what it served last. `stalled` says what stands still in this process; "" while nothing does.
     """
     public = public_url.rstrip("/")
     secure = public.startswith("https://")
@@ -74,14 +73,6 @@ def create(
         await fetches.write()
         await site.kept_all()
 
-    async def health(_: Request) -> Response:
-        try:
-            facts = dict(await asyncio.to_thread(reader.health))
-        except Exception:
-            LOG.exception("the health of the service cannot be found out")
-            facts = {"ok": False, "faults": ["The database cannot be read."]}
-        return JSONResponse(facts, 200 if facts.get("ok") is True else 503, headers={"Cache-Control": "no-store"})
-
     routes = [
         Route("/", pages.coming),
         Route("/past", pages.past),
@@ -90,7 +81,7 @@ def create(
         Route("/events/{id}", pages.event),
         Route("/unsubscribe/{token}", people.unsubscribe, methods=["GET", "POST"]),
         Route("/you/{token}", own.page, methods=["GET", "POST"]),
-        Route("/healthz", health),
+        *standing.routes(reader, stalled),
         Route("/robots.txt", _robots),
         Route("/assets/{file}", _Assets(templates[-1] / "assets", secure=secure)),
         *documents.routes(site, name=name, contact=contact),

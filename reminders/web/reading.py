@@ -95,4 +95,4 @@ class Reader(Protocol):
         """
 
     def health(self) -> Mapping[str, object]:
-        """What `/healthz` answers, as JSON values. The key "ok" says whether all is well."""
+        """What `/readyz` answers, as JSON values. The key "ok" says whether all is well."""

@@ -97,6 +97,7 @@ def personal(draw: st.DrawFn) -> dict[str, Any]:
         "calendars_url": draw(urls),
         "message_id": draw(ids),
         "parent_ids": tuple(draw(st.lists(ids, max_size=12))),
+        "report_id": draw(st.sampled_from(["", "7-abcdefgh23456777", "1234567890-abcdefgh23456777"])),
         "composed_at": utc("2018-12-07T09:00:04") + timedelta(seconds=draw(st.integers(0, 10**8))),
         "lists": draw(st.sampled_from([(), ("All doctors",), ("All doctors", "Fellows & friends")])),
     }
@@ -299,13 +300,22 @@ def test_no_more_is_kept_than_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_every_fact_of_a_letter_is_known_to_be_personal_or_common() -> None:
     """A new one must be put into the key of skeletons, or among what is personal."""
     common = {"notice", "event", "date", "kind", "service", "event_url", "meant_at", "lists"}
-    mine = {"subscriber", "unsubscribe_url", "calendars_url", "message_id", "composed_at", "parent_ids", "others"}
+    mine = {
+        "subscriber",
+        "unsubscribe_url",
+        "calendars_url",
+        "message_id",
+        "composed_at",
+        "parent_ids",
+        "report_id",
+        "others",
+    }
     assert {field.name for field in fields(Letter)} == common | mine
     one = letter("moved", event(), date("2019-03"))
     other = Subscriber(9, "other@example.org", "Other", utc("2017-01-01"), ("x",))
     told = replace(one, subscriber=other, unsubscribe_url=BASE + "/u", calendars_url=BASE + "/c", message_id="<x@y>")
     told = replace(told, notice=replace(one.notice, subscriber=9, due_at=utc("2017-01-01"), fact="x"))
-    told = replace(told, composed_at=utc("2017-01-01"), parent_ids=("<p@q>",))
+    told = replace(told, composed_at=utc("2017-01-01"), parent_ids=("<p@q>",), report_id="7-abc")
     differ = {name for name, value in values(one).items() if values(told)[name] != value}
     assert differ == set(PERSONAL)
 

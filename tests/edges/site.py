@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date as Day
@@ -203,6 +203,7 @@ def visit(
     letters: Path | None = None,
     kept: Path | None = None,
     port: int = 0,
+    stalled: Callable[[], str] = lambda: "",
 ) -> Iterator[httpx2.Client]:
     """A client of the running application; its `base_url` is where that listens."""
     site = app.create(
@@ -214,6 +215,7 @@ def visit(
         contact=contact,
         letters=letters,
         kept=kept,
+        stalled=stalled,
     )
     with listen("127.0.0.1", port) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -51,13 +51,14 @@ class Server:
     """What the server was told and what it saw. `connections` counts those made.
 
     `slow` is the number of seconds that answers at the `slow_steps` take at most, each time anew by chance. Each step
-    that is reached is a line in `steps`, if that is given. `log_ins` are the mechanisms that were tried, `token` is the
-    account and the access token that XOAUTH2 accepts.
+    that is reached is a line in `steps`, if that is given. `log_ins` are the mechanisms that were tried, `login` and
+    `token` what they accept, which may be changed.
     """
 
     port: int = 0
     slow: float = 0.0
     slow_steps: Sequence[str] = SLOW_STEPS
+    login: tuple[str, str] | None = None
     token: tuple[str, str] | None = None
     faults: dict[str, deque[str]] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
@@ -219,14 +220,14 @@ async def serving(
 
     `login` is the account and password that `mechanisms` accept, `token` the account and token that XOAUTH2 accepts.
     """
-    record = Server(keep=keep, steps=steps, slow=slow, slow_steps=slow_steps, token=token)
+    record = Server(keep=keep, steps=steps, slow=slow, slow_steps=slow_steps, login=login, token=token)
     offered = {*mechanisms, "XOAUTH2"} if token else {*mechanisms}
     for step, chosen in (faults or {}).items():
         record.fail(step, *chosen)
 
     def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any) -> AuthResult:
         assert isinstance(given, LoginPassword)
-        good = login is not None and (given.login.decode(), given.password.decode()) == login
+        good = record.login is not None and (given.login.decode(), given.password.decode()) == record.login
         return AuthResult(success=good, handled=False)
 
     loop = asyncio.get_running_loop()

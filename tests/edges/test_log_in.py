@@ -222,3 +222,18 @@ async def test_a_file_without_a_token_is_a_fault(tmp_path: Path, written: str | 
     with pytest.raises(DeliveryError, match="token file") as failure:
         await tokens.from_file(str(tmp_path / "token"))("")
     assert failure.value.verdict is Verdict.FAULT
+
+
+async def test_s2_a_password_that_was_changed_meanwhile_is_sent_once_in_the_next_pass(
+    certificate: ssl.SSLContext, trusted: str
+) -> None:
+    async with serving(tls=certificate, login=(USER, "s3cret")) as server:
+        by = transport(server, trusted, password="s3cret", connections=4)
+        await asyncio.gather(*(post(by) for _ in range(4)))
+        await by.close()
+        before = len(server.log_ins)
+        server.login = (USER, "changed")
+        results = await asyncio.gather(*(post(by) for _ in range(4)), return_exceptions=True)
+        await by.close()
+    assert [getattr(result, "verdict", None) for result in results] == [Verdict.FAULT] * 4
+    assert len(server.log_ins) == before + 1

@@ -248,7 +248,9 @@ def test_no_page_makes_the_browser_fetch_anything_from_elsewhere(site: httpx2.Cl
         assert not re.search(r"url\((?!['\"]?data:)|@import", answer.text)
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/healthz", "/robots.txt", "/feeds/leadership.ics", "/assets/site.css"])
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/healthz", "/readyz", "/robots.txt", "/feeds/leadership.ics", "/assets/site.css"]
+)
 def test_every_answer_carries_the_protecting_fields(site: httpx2.Client, path: str) -> None:
     fields = site.get(path).headers
     policy = dict(each.strip().split(" ", 1) for each in fields["Content-Security-Policy"].split(";"))
@@ -304,20 +306,40 @@ def test_health_is_what_the_reader_says(facts: dict[str, object], status: int) -
     memory = Memory([])
     memory.facts = facts
     with visit(memory) as client:
-        answer = client.get("/healthz")
+        answer = client.get("/readyz")
         assert (answer.status_code, answer.json()) == (status, facts)
         assert answer.headers["Cache-Control"] == "no-store"
-        assert client.head("/healthz").status_code == status
+        assert client.head("/readyz").status_code == status
+        assert client.get("/healthz").json() == {"ok": True, "faults": []}
+
+
+def test_health_is_words_for_whoever_looks_with_a_browser() -> None:
+    memory = Memory([])
+    memory.facts = {"ok": False, "faults": ["late"], "warnings": ["held"], "outbox": {"owed": 3, "sent": 0}}
+    with visit(memory) as client:
+        answer = client.get("/readyz", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert answer.status_code == 503
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        assert answer.text == "Not well.\nFault: late\nWarning: held\nOutbox: 3 owed\n"
+        assert client.get("/healthz", headers={"Accept": "text/html"}).text == "All is well.\n"
+
+
+def test_a_clockwork_that_stands_still_is_not_alive() -> None:
+    with visit(Memory([]), stalled=lambda: "Nothing ticks.") as client:
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()) == (503, {"ok": False, "faults": ["Nothing ticks."]})
+        assert client.get("/readyz").status_code == 200
 
 
 def test_health_is_bad_when_nobody_can_tell() -> None:
     memory = Memory([])
     with visit(memory) as client:
         memory.broken = OSError("the disk is gone")
-        answer = client.get("/healthz")
+        answer = client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["ok"] is False
         assert "disk" not in answer.text
+        assert client.get("/healthz").status_code == 200, "a restart would not bring the disk back"
 
 
 def test_the_calendars_page_gives_every_feed_its_address_and_leads_on(site: httpx2.Client) -> None:

@@ -23,7 +23,7 @@ import httpx2
 
 from reminders.clock import SystemClock
 from reminders.store import ledger
-from reminders.store.engine import open_store
+from reminders.store.engine import Store, open_store
 from reminders.store.ledger import Record
 
 CHECKOUT = Path(__file__).parents[2]
@@ -132,8 +132,8 @@ class Running:
             return False
 
     def health(self) -> dict[str, Any]:
-        """What /healthz says."""
-        told: dict[str, Any] = self.get("/healthz").json()
+        """What /readyz says."""
+        told: dict[str, Any] = self.get("/readyz").json()
         return told
 
     def stop(self) -> int:
@@ -210,11 +210,11 @@ class Place:
         assert done.returncode == 0, f"reminders {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, program: Sequence[str] = REMINDERS) -> Running:
-        """Start `reminders run`; whoever does must end it."""
+    def start(self, program: Sequence[str] = REMINDERS, *options: str) -> Running:
+        """Start `reminders run` with these options; whoever does must end it."""
         self.started += 1
         log = self.folder / f"run-{self.started}.log"
-        command = [sys.executable, *program, "run", "--config", str(self.config)]
+        command = [sys.executable, *program, "run", *options, "--config", str(self.config)]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command, env=self._environment(), cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
@@ -235,15 +235,20 @@ class Place:
         finally:
             daemon.kill()
 
-    def records(self) -> list[Record]:
-        """Everything in the outbox, oldest first, with its history and attempts."""
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Its store, opened beside whatever runs."""
         store = open_store(f"sqlite:///{self.folder / 'var' / 'reminders.sqlite'}")
         try:
-            with store.reading() as tx:
-                ids = sorted(row.id for row in ledger.listing(tx, limit=100_000))
-                return [record for id in ids if (record := ledger.show(tx, id)) is not None]
+            yield store
         finally:
             store.close()
+
+    def records(self) -> list[Record]:
+        """Everything in the outbox, oldest first, with its history and attempts."""
+        with self.store() as store, store.reading() as tx:
+            ids = sorted(row.id for row in ledger.listing(tx, limit=100_000))
+            return [record for id in ids if (record := ledger.show(tx, id)) is not None]
 
     def _environment(self) -> dict[str, str]:
         zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}

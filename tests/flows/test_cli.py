@@ -40,7 +40,7 @@ def test_help_names_every_command_and_each_has_help_of_its_own() -> None:
     told = typed("--help")
     assert told.code == 0
     for command in (
-        *("check", "config", "db", "deliver", "demo", "feed", "outbox", "pause", "preview", "recall"),
+        *("check", "config", "db", "deliver", "demo", "feed", "outbox", "pause", "preview", "recall", "reconcile"),
         *("refresh", "remind", "reports", "resume", "run", "simulate", "subscribers", "tidy", "why"),
     ):
         assert f"\n  {command} " in told.out

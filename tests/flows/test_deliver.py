@@ -16,7 +16,7 @@ from reminders.jobs import workers
 from reminders.jobs.deliver import Delivered, deliver, recover
 from reminders.mail.envelope import Envelope
 from reminders.mail.smtp import SmtpTransport
-from reminders.store import ledger, sending
+from reminders.store import ledger, reports, sending
 from reminders.store.tables import outbox as outbox_table
 from tests.builders import utc
 from tests.edges.smtpd import LOSE, Received, serving
@@ -402,3 +402,20 @@ def test_what_a_dead_worker_of_this_machine_held_is_taken_back_at_once(walk: Wal
     other.stdout.close()
     assert recover(walk.service, utc(DUE)) == 1
     assert send(walk)[0].sent == 3
+
+
+def test_whose_address_is_refused_as_dead_gets_no_more_mail(walk: Walk) -> None:
+    """A refusal while it is being sent says the same as a bounce that comes back."""
+    send(walk, RCPT=["550 5.1.1 no such user"])
+    with walk.store.reading() as tx:
+        (one,) = reports.listing(tx)
+        assert (one.address, one.status, reports.count_suspended(tx)) == ("amina@example.org", "5.1.1", 1)
+    assert states(walk)["amina"] == ("failed", 0)
+    walk.at("2019-02-09T09:00")
+    assert [row.reason for row in walk.rows() if row.notice.subscriber == 1][1:] == ["suspended"]
+
+
+def test_a_refusal_for_policy_is_not_the_addresss_fault(walk: Walk) -> None:
+    send(walk, RCPT=["550 5.7.133 only for members of the organisation"])
+    with walk.store.reading() as tx:
+        assert (reports.listing(tx), reports.count_suspended(tx)) == ([], 0)

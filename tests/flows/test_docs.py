@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,10 +184,32 @@ def test_what_health_says_is_explained(tmp_path: Path) -> None:
 
 
 def test_a_stopping_service_has_time_for_the_message_in_hand() -> None:
-    unit = next(body for said, body in fences(read("operating.md")) if said == "ini")
-    stop = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
-    deadline = next(float(each["default"]) for each in described() if each["name"] == "message_deadline")
-    assert stop and int(stop[1]) > 2 * deadline + 10
+    stop = re.search(r"^TimeoutStopSec=(\d+)$", read("reminders.service"), re.MULTILINE)
+    assert stop and int(stop[1]) > 2 * message_deadline() + 10
+
+
+def test_a_slow_relay_does_not_have_the_service_killed() -> None:
+    watchdog = re.search(r"^WatchdogSec=(\d+)$", read("reminders.service"), re.MULTILINE)
+    assert watchdog and int(watchdog[1]) >= 4 * message_deadline()
+
+
+def message_deadline() -> float:
+    return next(float(each["default"]) for each in described() if each["name"] == "message_deadline")
+
+
+def test_the_unit_is_one_that_systemd_accepts_and_finds_well_shut_off(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        if os.environ.get("REQUIRE_SYSTEMD") == "1":
+            pytest.fail("REQUIRE_SYSTEMD=1, but there is no systemd-analyze")
+        pytest.skip("no systemd-analyze here")
+    unit = tmp_path / "reminders.service"
+    unit.write_text(read("reminders.service").replace("/opt/reminders/bin/reminders", sys.executable))
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+    assert [line for line in verified.stderr.splitlines() if "reminders.service" in line] == []
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
+    rated = subprocess.run(command, capture_output=True, text=True, check=True)
+    exposure = re.search(r"Overall exposure level for reminders.service: ([\d.]+)", rated.stdout)
+    assert exposure and float(exposure[1]) <= 1.5, rated.stdout
 
 
 @every_page

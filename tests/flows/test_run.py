@@ -229,7 +229,7 @@ def test_a_broken_edit_keeps_what_was_published_and_warns(place: Place, sink: Re
         place.write("events/talk.yaml", "events:\n  - {id: talk, title: Talking, dates: {course: 30/02/2027}}\n")
         (warning,) = wait_for(lambda: daemon.health()["warnings"])
         assert "not accepted" in warning
-        assert daemon.get("/healthz").status_code == 200
+        assert daemon.get("/readyz").status_code == 200
         assert "events/talk.yaml:2:" in daemon.printed()
         assert daemon.get("/feeds/all.ics").content == feed.content
         assert [daemon.get(path).status_code for path in ("/", "/events/talk", "/events/talk.ics")] == [200] * 3
@@ -255,6 +255,7 @@ def test_a_relay_that_wants_starttls_and_a_password_gets_both(place: Place, tmp_
         with place.running() as daemon:
             wait_for(lambda: "no mail can be sent at present" in daemon.printed())
             assert daemon.health()["outbox"]["owed"] == 2
+            assert [each[:33] for each in daemon.health()["faults"]] == ["The relay has refused all mail si"]
             assert "wrong" not in daemon.printed()
         place.environment["REMINDERS_SMTP_PASSWORD"] = "open sesame"
         with place.running() as daemon:
@@ -271,9 +272,11 @@ def test_mails_wait_for_a_relay_that_is_down(place: Place, tmp_path: Path) -> No
         with place.running() as daemon:
             wait_for(lambda daemon=daemon: "no mail can be sent at present" in daemon.printed())  # type: ignore[misc]  # bound at once
             assert daemon.health()["outbox"]["owed"] == 2
-            assert daemon.health()["ok"]
-    with relay(tmp_path / "mails.jsonl", port) as sink, place.running():
+            (fault,) = daemon.health()["faults"]
+            assert fault.startswith("The relay has not answered since ")
+    with relay(tmp_path / "mails.jsonl", port) as sink, place.running() as daemon:
         kept = arrived(sink, 2)
+        wait_for(lambda: daemon.health()["ok"])
         nothing_more(sink, 2)
     assert sorted(each.recipients for each in kept) == [(AMINA,), (BAO,)]
     assert [each.row.attempts for each in place.records()] == [1, 1], "nobody is charged for a relay that is down"

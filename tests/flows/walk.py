@@ -16,6 +16,7 @@ from reminders.clock import FixedClock
 from reminders.files import read_settings
 from reminders.jobs import workers
 from reminders.jobs.deliver import Delivered, deliver
+from reminders.jobs.leaving import leave
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, remind
 from reminders.jobs.service import Service, database_url, make_key, read_key
@@ -60,6 +61,11 @@ class Walk:
         self.write("rules.yaml", self.rules)
         self.write("feeds.yaml", "feeds:\n  all: {title: All dates}\n")
         self.people("amina", "bao")
+        return self.opened()
+
+    def opened(self) -> Self:
+        """Open the store of a folder that is there, or make one."""
+        self.config = self.folder / "config"
         settings = read_settings(self.config, {})
         make_key(self.folder / "var")
         url = database_url(settings, self.config)
@@ -69,6 +75,12 @@ class Walk:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.store.close()
+
+    def reread(self) -> None:
+        """Take the settings as they are written now; a service does so when it starts."""
+        self.service = Service(
+            read_settings(self.config, {}), self.config, self.store, read_key(self.service.settings, self.service.data)
+        )
 
     def write(self, name: str, text: str | bytes) -> None:
         """A file of the config folder."""
@@ -114,10 +126,10 @@ class Walk:
 
     def leave(self, name: str, at: str) -> None:
         """Somebody unsubscribes."""
-        with self.store.writing() as tx:
+        with self.store.reading() as tx:
             person = people.by_address(tx, f"{name}@example.org")
-            assert person is not None
-            people.leave(tx, person.id, "page", utc(at))
+        assert person is not None
+        leave(self.service, person.id, "page", utc(at))
 
     def rows(self) -> list[Row]:
         """The whole outbox, oldest first."""

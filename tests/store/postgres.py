@@ -11,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -20,6 +21,9 @@ from sqlalchemy import make_url
 
 from reminders.store.engine import SCHEMA
 from reminders.store.tables import metadata
+
+GIVEN = "TEST_POSTGRES_URL"
+"""The variable that names a server to be used in place of one that is started."""
 
 
 def binaries() -> Path | None:
@@ -34,7 +38,7 @@ def binaries() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of a server: TEST_POSTGRES_URL, or one that is started here. Skips the test where there is none."""
-    given = os.environ.get("TEST_POSTGRES_URL")
+    given = os.environ.get(GIVEN)
     if given:
         yield given
         return
@@ -45,13 +49,53 @@ def server() -> Iterator[str]:
         pytest.skip("no PostgreSQL server is installed; TEST_POSTGRES_URL may name one")
     with (
         tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder,
-        _started(programs, folder) as url,
+        _started(programs, folder) as here,
     ):
-        yield url
+        yield here.url
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that was started here; its programs run as somebody who may run them."""
+
+    programs: Path
+    folder: str
+    url: str
+    as_owner: list[str]
+    port: int
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off"
+        self.run("pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", f"{self.folder}/log", "-o", options, "start")
+
+    def stop(self) -> None:
+        """End it as a crash would."""
+        self.run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [*self.as_owner, str(self.programs / program), *arguments]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=self.folder, timeout=120, check=False
+        )
+        if done.returncode:
+            pytest.fail(f"{program}: {done.stdout}{done.stderr}{_log(self.folder)}")
 
 
 @contextmanager
-def _started(programs: Path, folder: str) -> Iterator[str]:
+def restarting() -> Iterator[Server]:
+    """A server of one's own, to be stopped and started. Skips the test where there is none."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed")
+    with (
+        tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder,
+        _started(programs, folder) as here,
+    ):
+        yield here
+
+
+@contextmanager
+def _started(programs: Path, folder: str) -> Iterator[Server]:
     as_owner: list[str] = []
     user = pwd.getpwuid(os.getuid()).pw_name
     if os.getuid() == 0:
@@ -62,21 +106,13 @@ def _started(programs: Path, folder: str) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    def run(program: str, *arguments: str) -> None:
-        command = [*as_owner, str(programs / program), *arguments]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=folder, timeout=120, check=False
-        )
-        if done.returncode:
-            pytest.fail(f"{program}: {done.stdout}{done.stderr}{_log(folder)}")
-
-    run("initdb", "-D", data, "-A", "trust", "-U", user, "--no-sync", "--locale=C", "--encoding=UTF8")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    run("pg_ctl", "-D", data, "-w", "-l", f"{folder}/log", "-o", options, "start")
+    here = Server(programs, folder, f"postgresql://{user}@127.0.0.1:{port}/postgres", as_owner, port)
+    here.run("initdb", "-D", data, "-A", "trust", "-U", user, "--no-sync", "--locale=C", "--encoding=UTF8")
+    here.start()
     try:
-        yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
+        yield here
     finally:
-        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        here.stop()
 
 
 def _log(folder: str) -> str:

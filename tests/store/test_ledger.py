@@ -126,3 +126,26 @@ def test_rows_in_hand_can_be_taken_back_after_the_daemon_is_gone(store: Store) -
     assert recover(store, "gone") == 1
     with store.writing() as tx:
         assert ledger.discard(tx, [id], now=NOW) == [id]
+
+
+def test_what_is_to_be_sent_is_counted_by_the_instant_it_expires(store: Store) -> None:
+    people = invite(store, 4)
+    soon, later = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+    owe(store, *(reminder(person, expires_at=soon) for person in people[:2]))
+    owe(store, reminder(people[2], expires_at=later), reminder(people[3], due_at=soon, expires_at=later))
+    claim(store, "w1")  # in hand is not sent
+    with store.reading() as tx:
+        assert ledger.queue(tx, NOW, WALL) == [(soon, 1), (soon, 1), (later, 1)]
+        assert ledger.queue(tx, soon, WALL) == [(later, 2)]
+    with store.writing() as tx:
+        tx.execute(outbox.update().values(next_at=WALL + timedelta(seconds=1)))
+        assert ledger.queue(tx, NOW, WALL) == []
+        assert len(ledger.queue(tx, NOW, WALL + timedelta(seconds=1))) == 3
+
+
+def test_when_the_last_attempts_began_is_known(store: Store) -> None:
+    for person in invite(store, 2):
+        send(store, reminder(person))
+    with store.reading() as tx:
+        assert ledger.begun_since(tx, 2) == NOW
+        assert ledger.begun_since(tx, 3) is None

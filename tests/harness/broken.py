@@ -1,6 +1,6 @@
-"""The daemon with one part of its promise taken out, for `tests.flows.kills` to notice.
+"""The program with one part of its promise taken out, for the harnesses to notice.
 
-python -m tests.flows.broken FORM run --config DIR
+python -m tests.harness.broken FORM run --config DIR
 """
 
 from __future__ import annotations
@@ -8,10 +8,13 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import Engine, event
+
 from reminders import cli
-from reminders.jobs import taking
+from reminders.jobs import deliver, taking
 from reminders.store import sending
 from reminders.store.sending import Ending, Message
 
@@ -88,18 +91,69 @@ def unrecovered() -> None:
     sending.recover = lambda tx, *, dead, **facts: recover(tx, dead=[], **facts)
 
 
+def uncapped() -> None:
+    """a message in doubt is begun again and again, without end"""
+    recover = sending.recover
+    sending.recover = lambda tx, *, max_attempts, **facts: recover(tx, max_attempts=1_000_000, **facts)
+
+
+def unsynced() -> None:
+    """SQLite runs with synchronous=NORMAL: a commit is not on the disk when it returns"""
+
+    @event.listens_for(Engine, "connect")
+    def loosen(connection: Any, record: object) -> None:
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def short_lease() -> None:
+    """a claim lasts for 20 ms, and a message takes longer"""
+    short = timedelta(milliseconds=20)
+    vars(taking)["lease"] = vars(deliver)["lease"] = lambda service: short
+
+
+def ownerless() -> None:
+    """the fence asks for nobody's leave: whoever had a message claimed once may begin it"""
+    begin = sending.begin
+
+    def begin_anyway(tx: Any, messages: Any, owner: str, **facts: Any) -> set[int]:
+        begin(tx, messages, owner, **facts)
+        return {each.row for each in messages}
+
+    sending.begin = begin_anyway
+
+
+def heedless() -> None:
+    """a commit that fails is taken for one that did not"""
+    scribe = vars(deliver)["Scribe"]
+    commit = scribe._commit
+
+    def commit_anyway(self: Any, begun: Any, ended: Any) -> Any:
+        try:
+            return commit(self, begun, ended)
+        except Exception:
+            until = self._clock.now() + self._lease
+            return {row.row: until for each in begun for row in each.messages}, set()
+
+    scribe._commit = commit_anyway
+
+
 FORMS: dict[str, Callable[[], None]] = {
     "unfenced": unfenced,
     "renamed": renamed,
     "settled-first": settled_first,
     "together": together,
     "unrecovered": unrecovered,
+    "uncapped": uncapped,
+    "unsynced": unsynced,
+    "short-lease": short_lease,
+    "ownerless": ownerless,
+    "heedless": heedless,
 }
 
 
 def program(form: str) -> tuple[str, ...]:
     """What runs that form in place of the command line."""
-    return ("-m", "tests.flows.broken", form)
+    return ("-m", "tests.harness.broken", form)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,296 @@
+"""A kill at every system call: of planning, sending, trying again, reloading and migrating.
+
+    python -m tests.harness.syscalls [--path send] [--every 1] [--break FORM]
+
+Each path is walked once to see which calls it makes, and then again and again, killed at the first, the second, … call
+of each name before the kernel does it, until a walk comes to its end unharmed. What was killed is finished by one that
+nobody disturbs, and must come to what an undisturbed walk came to: the same notices in the same states, the same
+entries and feeds, the same tables. A message may have been accepted twice only where the kill lay between its last dot
+and the commit that records the answer, which the log of calls shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import update
+
+from reminders.clock import FixedClock, SystemClock
+from reminders.jobs.refresh import refresh
+from reminders.jobs.remind import remind
+from reminders.store import engine, tables
+from tests.harness import broken, scene, tracing, worker
+from tests.harness.peer import Kept, Peer, peer
+from tests.harness.scene import Scene
+from tests.harness.tracing import Call
+from tests.harness.verdict import Findings, by_id, by_reminder, extra_copies, finish
+
+MAILS = 3
+OLDEST = "0001"
+WAITING = ("epoll_wait",)
+NAMES = tracing.WRITING + tracing.TALKING + WAITING
+DOT = b"\r\n.\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A path: what it does in a scene, and what it takes to finish it; both at the instant `now`."""
+
+    made: Scene
+    now: datetime
+    act: Callable[[Scene, datetime], int]
+
+
+@dataclass
+class Points:
+    """What the kills of one path came to."""
+
+    met: Counter[str] = field(default_factory=Counter)
+    copies: Counter[int] = field(default_factory=Counter)
+    breaches: list[str] = field(default_factory=list)
+
+
+def send(made: Scene, now: datetime) -> int:
+    """what is owed is sent"""
+    worker.inline()
+    with made.service() as service:
+        return worker.send_all(service, FixedClock(now))
+
+
+def plan(made: Scene, now: datetime) -> int:
+    """what is due is owed"""
+    with made.service() as service:
+        remind(service, now)
+    return 0
+
+
+def reload(made: Scene, now: datetime) -> int:
+    """a date that was told has moved, and an event is new"""
+    with made.service() as service:
+        refresh(service, now)
+    return 0
+
+
+def migrate(made: Scene, now: datetime) -> int:
+    """a store of the first version gets today's tables"""
+    engine.upgrade(made.url)
+    return 0
+
+
+ACTS: dict[str, Callable[[Scene, datetime], int]] = {
+    "plan": plan, "send": send, "retry": send, "reload": reload, "migrate": migrate
+}  # fmt: skip
+
+
+def prepare(path: str, folder: Path) -> Walk:
+    """A scene in which the path can be walked."""
+    now = SystemClock().now()
+    made = scene.make(folder, MAILS, owed=path != "plan", now=now)
+    if path == "retry":
+        _doubt(made)
+    elif path == "reload":
+        with peer(folder / "before.jsonl") as sink:
+            scene.settings(made, sink.port)
+            worker.ended(*worker.fork(lambda: send(made, now), folder / "lives.log"))
+        made.place.event("event-0", "closes", f"{now + timedelta(days=8):%Y-%m-%dT%H:%MZ}", title="Event 0")
+        made.place.event("news", "closes", f"{now + timedelta(days=8):%Y-%m-%dT%H:%MZ}", title="News")
+        made, now = Scene(folder), now + timedelta(minutes=1)
+    elif path == "migrate":
+        _age(made)
+    return Walk(made, now, ACTS[path])
+
+
+def _doubt(made: Scene) -> None:
+    """One mail was refused for now and may be tried again at once, another is in doubt since its worker died."""
+    log = made.folder / "lives.log"
+    with peer(made.folder / "before.jsonl", "--fault", "RCPT", "451 4.7.1 later", "--hold", "DOT") as sink:
+        scene.settings(made, sink.port)
+        pid, writing = worker.fork(lambda: worker.live(made), log)
+        end = time.monotonic() + 60
+        while not sink.held:
+            time.sleep(0.01)
+            sink.look()
+            if time.monotonic() > end:
+                raise RuntimeError(f"the worker never sent: {log.read_text()}")
+        worker.kill(pid, writing)
+    with made.service() as service, service.store.writing() as tx:
+        tx.execute(update(tables.outbox).values(next_at=None))
+
+
+def _age(made: Scene) -> None:
+    """Put all that the store holds into tables of the first version."""
+    new = made.folder / "var" / "reminders.sqlite"
+    newer = new.rename(new.with_name("newer"))
+    new.touch()
+    old = engine._connect(engine._parse(made.url))
+    with engine.Store(old).writing(alone="schema") as tx:
+        config = Config(attributes={"connection": tx})
+        config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+        command.upgrade(config, OLDEST)
+    old.dispose()
+    with sqlite3.connect(new) as connection:
+        connection.execute("ATTACH ? AS newer", (str(newer),))
+        for table in [name for (name,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type='table'")]:
+            if table.startswith(("sqlite_", engine.VERSION_TABLE)):
+                continue
+            columns = ", ".join(f'"{each[1]}"' for each in connection.execute(f"PRAGMA main.table_info({table})"))
+            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
+    connection.close()
+    newer.unlink()
+
+
+def complete(walk: Walk, made: Scene) -> int:
+    """Whatever was left undone: an upgrade, a look at the files, what is due, what is owed."""
+    engine.upgrade(made.url)
+    with made.service() as service:
+        refresh(service, walk.now)
+        remind(service, walk.now)
+        return worker.send_all(service, FixedClock(walk.now))
+
+
+def outcome(made: Scene) -> dict[str, list[tuple[object, ...]]]:
+    """What a store came to, as far as it does not depend on how: notices, entries, feeds, versions, tables."""
+    with sqlite3.connect(made.folder / "var" / "reminders.sqlite") as connection:
+        found = {
+            "notices": list(connection.execute("SELECT key, state FROM outbox ORDER BY key")),
+            "entries": list(connection.execute("SELECT uid, sequence, text, left_at FROM entry ORDER BY uid")),
+            "feeds": list(connection.execute("SELECT name, digest FROM feed ORDER BY name")),
+            "versions": list(connection.execute("SELECT event, revision, facts FROM revision ORDER BY 1, 2")),
+            "people": list(connection.execute("SELECT address, left_at FROM subscriber ORDER BY 1")),
+            "tables": list(connection.execute("SELECT name, sql FROM sqlite_master ORDER BY 1")),
+        }
+    connection.close()
+    return found
+
+
+def harass(folder: Path, paths: Sequence[str], every: int, form: str = "") -> Findings:
+    """Kill each path at every so manieth call of each name."""
+    if form:
+        broken.FORMS[form]()
+    begun = time.monotonic()
+    figures: dict[str, object] = {"every": every}
+    breaches: list[str] = []
+    for path in paths:
+        found = _kill_everywhere(path, folder / path, every)
+        figures[f"{path}: kills"] = found.met.total()
+        figures |= {f"{path}: kills at {name}": found.met[name] for name in sorted(found.met)}
+        figures[f"{path}: kills after which one came twice"] = found.copies[1]
+        breaches += [f"{path}: {each}" for each in found.breaches]
+    return Findings(figures | {"seconds": round(time.monotonic() - begun, 1)}, breaches)
+
+
+def _kill_everywhere(path: str, folder: Path, every: int) -> Points:
+    folder.mkdir()
+    walk = prepare(path, folder / "template")
+    with peer(folder / "mails.jsonl") as sink:
+        return _kill_at_each(path, walk, folder, every, sink)
+
+
+def _kill_at_each(path: str, walk: Walk, folder: Path, every: int, sink: Peer) -> Points:
+    points = Points()
+    whole, calls, unharmed, wanted = _walk(walk, folder / "unharmed", (), sink)
+    if whole != 0:
+        raise RuntimeError(f"{path} cannot be walked: {whole}\n{(folder / 'unharmed' / 'lives.log').read_text()}")
+    if extra_copies(wanted):
+        points.breaches.append("mailed twice, though nobody was killed")
+    made = Counter(call.name for call in calls)
+    for name in sorted(made):
+        number = 1
+        while True:
+            inject = ("-e", f"inject={name}:signal=SIGKILL:when={number}")
+            code, calls, result, kept = _walk(walk, folder / "killed", inject, sink)
+            if code == 0:
+                break
+            where = f"killed at {name} {number}"
+            points.met[name] += 1
+            points.breaches += _judge(where, code, calls, result, kept, unharmed)
+            if lost := by_reminder(wanted).keys() - by_reminder(kept).keys():
+                points.breaches.append(f"{where}: never came: {sorted(lost)[:4]}")
+            points.copies[extra_copies(kept)] += 1
+            number += every
+        if number + every <= made[name] and name not in WAITING:
+            points.breaches.append(f"{made[name]} calls of {name}, but none to kill at after {number}")
+    return points
+
+
+def _walk(
+    walk: Walk, folder: Path, inject: Sequence[str], sink: Peer
+) -> tuple[int, list[Call], dict[str, list[tuple[object, ...]]], list[Kept]]:
+    """Walk a copy of the scene, and finish it; the walk's exit code and calls, what came of it, what was accepted."""
+    shutil.rmtree(folder, ignore_errors=True)
+    made = walk.made.copy(folder)
+    scene.settings(made, sink.port)
+    before = len(sink.messages)
+    code, calls = tracing.run(lambda: walk.act(made, walk.now), folder, *inject, names=NAMES)
+    for _ in range(2):
+        if worker.ended(*worker.fork(lambda: complete(walk, made), folder / "lives.log")) == 0:
+            break
+    sink.look()
+    return code, calls, outcome(made), sink.messages[before:]
+
+
+def _judge(
+    where: str,
+    code: int,
+    calls: Sequence[Call],
+    result: dict[str, list[tuple[object, ...]]],
+    kept: Sequence[Kept],
+    unharmed: dict[str, list[tuple[object, ...]]],
+) -> list[str]:
+    found = [f"{where}: ended with {code}"] if code != -9 else []
+    for what in unharmed:
+        if result[what] != unharmed[what]:
+            odd = set(map(str, result[what])) ^ set(map(str, unharmed[what]))
+            found.append(f"{where}: other {what} than without: {sorted(odd)[:4]}")
+    window = in_window(calls)
+    for id, copies in by_id(kept).items():
+        if len(copies) > 1 and id not in window:
+            found.append(f"{where}: {id} came {len(copies)} times, and its dot and its commit were not where it was")
+        if len({each.digest for each in copies}) > 1:
+            found.append(f"{where}: {id} came with different bytes")
+    return found
+
+
+def in_window(calls: Sequence[Call]) -> set[str]:
+    """The Message-IDs whose last dot was sent, and whose answer is on no disk yet when the log ends."""
+    open: set[str] = set()
+    answered: set[str] = set()
+    sending = ""
+    for call in calls:
+        if call.name in ("sendto", "sendmsg", "write") and call.data.endswith(DOT):
+            found = re.search(rb"(?im)^message-id:\s*(<[^>]+>)", call.data)
+            sending = found[1].decode() if found else ""
+            open.add(sending)
+        elif call.name in ("recvfrom", "recvmsg") and call.number > 0 and b" kept <" in call.data:
+            answered.add(sending)
+        elif call.name in ("fdatasync", "fsync") and call.number == 0 and not call.injected:
+            open -= answered
+            answered.clear()
+    return open
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    paths = "; ".join(f"{name}: {act.__doc__}" for name, act in ACTS.items())
+    parser.add_argument("--path", nargs="+", choices=ACTS, default=list(ACTS), help=f"which; all of them. {paths}")
+    parser.add_argument("--every", type=int, default=1, help="kill at every so manieth call only")
+    parser.add_argument("--break", dest="form", default="", choices=broken.FORMS, help="spoil it")
+    given = parser.parse_args()
+    with scene.scratch() as folder:
+        findings = harass(folder, given.path, given.every, given.form)
+    finish(findings)
+
+
+if __name__ == "__main__":
+    main()

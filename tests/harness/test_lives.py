@@ -1,0 +1,30 @@
+"""The whole program, killed and started again, and many of them at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.harness.command import holds, notices
+from tests.store import postgres
+
+
+def test_nothing_is_lost_or_doubled_by_kills_of_the_whole_program() -> None:
+    holds("lives", "--kills", "8", "--mails", "40", "--slow", "0.05", "--seed", "1")
+
+
+def test_four_daemons_on_one_file_send_each_mail_once() -> None:
+    figures = holds("crowd", "--mails", "200")
+    assert int(figures["that sent"]) > 1, "one did all the work"
+
+
+def test_four_daemons_on_one_postgresql_send_each_mail_once(
+    postgres_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(postgres.GIVEN, postgres_server)
+    holds("crowd", "--mails", "200", "--database", "postgresql")
+
+
+def test_a_lease_shorter_than_a_message_is_noticed() -> None:
+    options = ("--mails", "40", "--slow", "0.3", "--slow-at", "DOT", "--seconds", "15")
+    holds("crowd", *options)
+    notices("crowd", *options, "--break", "short-lease", words="mails went twice|never came to rest")

@@ -1,0 +1,42 @@
+"""What is met call by call: kills, power cuts, failing disks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.command import holds, need_strace, notices
+
+
+@pytest.fixture(autouse=True)
+def strace() -> Iterator[None]:
+    need_strace()
+    yield
+
+
+def test_a_kill_at_a_system_call_doubles_only_what_was_handed_over_and_not_recorded() -> None:
+    holds("syscalls", "--every", "30")
+
+
+def test_a_message_recorded_before_it_is_sent_is_noticed() -> None:
+    options = ("--path", "send", "--every", "5", "--break", "settled-first")
+    notices("syscalls", *options, words="never came")
+
+
+def test_a_power_cut_loses_nothing() -> None:
+    figures = holds("power", "--mails", "10", "--cuts", "300", "--seed", "1", "--jobs", "1")
+    assert int(figures["cuts after which 1 would be sent again"]) > 0, "the cuts met nothing"
+
+
+def test_commits_that_are_not_synced_are_noticed() -> None:
+    options = ("--mails", "5", "--cuts", "60", "--seed", "1", "--jobs", "1")
+    notices("power", *options, "--break", "unsynced", words="would be sent again")
+
+
+def test_what_cannot_be_recorded_is_not_sent() -> None:
+    holds("faults", "--every", "60")
+
+
+def test_a_commit_that_failed_and_was_taken_for_one_that_did_not_is_noticed() -> None:
+    notices("faults", "--every", "40", "--break", "heedless", words="was begun though")
