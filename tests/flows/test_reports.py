@@ -156,6 +156,7 @@ def test_a_complaint_unsubscribes(walk: Walk) -> None:
     deliver(walk, about(walk, "amina", "complaint"))
     (found,) = collect(walk.service, utc(BETWEEN)).recorded
     assert found.done == "unsubscribed"
+    assert b'"left": "complaint"' in walk.service.journal.path.read_bytes()
     assert [who for who, _, _ in walk.at(SECOND)] == ["bao"]
     assert ("course-3d", "dropped", "unsubscribed") not in walk.outbox()  # who left is owed nothing
     assert "left on 2019-01-29 10:00" in typed("why", "talking", "amina@example.org", *config(walk.config)).out

@@ -21,9 +21,14 @@ from reminders.jobs.deliver import deliver
 from reminders.jobs.footing import BEHIND, repair
 from reminders.jobs.health import health
 from reminders.mail.folder import FolderTransport
-from reminders.store import engine, replay
+from reminders.mail.smtp import SmtpTransport
+from reminders.serving import StoreReader
+from reminders.store import engine, people, replay
+from reminders.store.journal import Left
 from reminders.store.replay import Repaired
 from tests.builders import utc
+from tests.edges.smtpd import serving
+from tests.flows.console import config, typed
 from tests.flows.walk import Mail, Walk
 
 DATABASE = Path("var") / "reminders.sqlite"
@@ -245,3 +250,72 @@ def test_a_mail_cannot_be_sent_that_cannot_be_kept_in_mind(restored: Callable[[i
     assert any("sent.journal" in fault for fault in health(walk.service, utc(AT[3])).faults)
     (walk.folder / JOURNAL).rmdir()
     assert len(walk.deliver(AT[3])) == 3
+
+
+def left(walk: Walk) -> list[tuple[int, str]]:
+    """Who left and how, as the journal has it."""
+    place = walk.service.journal.place()
+    entries = [line.entry for line in walk.service.journal.lines(place, 0)] if place else []
+    return [(each.subscriber, each.how) for each in entries if isinstance(each, Left)]
+
+
+def test_whoever_leaves_is_in_the_journal_by_whatever_way(restored: Callable[[int | None, int], Walk]) -> None:
+    walk = restored(2, 2)
+    reader = StoreReader(walk.service, FixedClock(utc(AT[2])))
+    token = walk.service.token(2)
+    assert reader.leave(token, "one-click")
+    assert reader.leave(token, "page"), "again, which changes nothing"
+    assert not reader.leave("nobody", "page")
+    assert typed("subscribers", "leave", "amina@example.org", *config(walk.config)).code == 0
+    assert left(walk) == [(2, "one-click"), (1, "operator")]
+    assert walk.deliver(AT[2]) == []
+    assert health(walk.service, utc(AT[2])).faults == ()
+
+
+def test_somebody_leaves_also_when_the_journal_cannot_be_written(
+    restored: Callable[[int | None, int], Walk], caplog: pytest.LogCaptureFixture
+) -> None:
+    walk = restored(2, 2)
+    (walk.folder / JOURNAL).unlink()
+    (walk.folder / JOURNAL).mkdir()
+    assert StoreReader(walk.service, FixedClock(utc(AT[2]))).leave(walk.service.token(2), "page")
+    with walk.store.reading() as tx:
+        person = people.by_address(tx, "bao@example.org")
+    assert person is not None
+    assert person.left_at == utc(AT[2])
+    assert "would bring subscriber 2 back" in caplog.text
+
+
+def test_a_new_database_says_at_once_that_the_journal_knows_more(restored: Callable[[int | None, int], Walk]) -> None:
+    walk = restored(2, 2)
+    walk.store.close()
+    (walk.folder / DATABASE).unlink()
+    assert BEHIND in typed("db", "init", *config(walk.config)).out
+
+
+def test_workers_that_send_side_by_side_leave_nothing_unread(restored: Callable[[int | None, int], Walk]) -> None:
+    """Their lines stand in turns in one file; what one settled lies beyond what the other has not yet."""
+    walk = restored(1, 1)
+    walk.people(*(f"person{number}" for number in range(24)), "chloe", "amina", "bao")
+    walk.refresh("2019-01-28T16:00")
+    walk.remind("2019-01-28T16:00")
+    walk.remind("2019-01-29T09:00")
+
+    async def both() -> int:
+        async with serving(slow=0.02, slow_steps=["DOT"]) as server:
+            clock = FixedClock(utc("2019-01-29T09:00"))
+            passes = (
+                deliver(walk.service, SmtpTransport("127.0.0.1", server.port, security="none"), clock, owner)
+                for owner in ("one", "other")
+            )
+            assert all(done.sent for done in await asyncio.gather(*passes))
+            return len(server.received)
+
+    assert asyncio.run(both()) == 27
+    walk.deliver("2019-01-29T09:00")
+    place = walk.service.journal.place()
+    assert place is not None
+    assert [line.entry for line in walk.service.journal.lines(place, 0)].count(None) == 0
+    with walk.store.reading() as tx:
+        assert replay.position(tx, place.identity) == place.size
+    assert health(walk.service, utc("2019-01-29T09:01")).faults == ()

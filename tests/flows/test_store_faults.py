@@ -115,10 +115,10 @@ def test_on_a_full_disk_nothing_is_sent_and_everything_once_there_is_room(tmp_pa
             assert done is not None
             assert (got, done.mend) == ([], False)
             assert "is full: " in done.fault
-        assert "is full" in health(walk.service, utc(DUE)).faults[0]
+        assert any("mailed" in fault and "is full" in fault for fault in health(walk.service, utc(DUE)).faults)
         ballast.unlink()
         assert sorted(send(walk)[1]) == sorted(PEOPLE)
-        assert health(walk.service, utc(DUE)).faults == ()
+        assert not any("mailed" in fault and "is full" in fault for fault in health(walk.service, utc(DUE)).faults)
 
 
 @as_root
@@ -189,7 +189,7 @@ def test_a_commit_that_fails_only_once_ends_the_pass_all_the_same(walk: Walk, mo
                     passing = asyncio.create_task(deliver(walk.service, transport, FixedClock(utc(DUE)), owner))
                     await server.kept.wait()
                     other.execute("BEGIN IMMEDIATE")
-                    await asyncio.sleep(0.6)
+                    await asyncio.sleep(2)
                     other.execute("ROLLBACK")
                     return await passing, len(server.received)
 
@@ -218,7 +218,7 @@ def test_a_disk_that_fails_ends_a_worker_and_not_the_server_of_feeds(tmp_path: P
             # 74 says that the disk is at fault. Whoever watches it starts it anew.
             assert daemon.process.wait(60) == 74
         else:
-            wait_for(lambda: "cannot" in daemon.get("/healthz").text)
+            wait_for(lambda: not daemon.health()["ok"])
             assert daemon.get("/feeds/all.ics").status_code == 200
             assert daemon.process.poll() is None
     finally:
@@ -488,6 +488,7 @@ def test_a_backup_made_while_mails_are_sent_is_sound_and_can_be_gone_on_with(wal
         shutil.copy(path, walk.folder / DATABASE)
         walk.opened()
         assert engine.check(url) == []
+        run_out(walk)  # of what was being sent at the moment of the backup
         send(walk)
         footing.repair(walk.service, utc(DUE))
         assert send(walk)[1] == []
