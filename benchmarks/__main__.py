@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import deliver, feeds, load, machine, memory, refresh, render, start
+from benchmarks import deliver, delivery, feeds, load, machine, memory, refresh, render, start
 from benchmarks.figure import SMALL, Figure, Missing, Scale
 
 BENCHMARKS: dict[str, Callable[[Scale], Iterator[Figure | Missing]]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Iterator[Figure | Missing]]] = {
     "render": render.figures,
     "refresh": refresh.figures,
     "deliver": deliver.figures,
+    "delivery": delivery.figures,
     "memory": memory.figures,
     "feeds": feeds.figures,
 }

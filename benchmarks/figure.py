@@ -16,6 +16,8 @@ class Scale:
     rounds: int = 5
     events: int = 1_000
     mails: int = 200
+    messages: int = 10_000
+    """Sent as fast as can be."""
     idle: float = 3.0
     """Seconds for which a daemon does nothing before its memory is read."""
     entries: int = 10_000
@@ -24,7 +26,7 @@ class Scale:
     """For which a server is asked at a stretch."""
 
 
-SMALL = Scale(rounds=1, events=60, mails=3, idle=0.1, entries=200)
+SMALL = Scale(rounds=1, events=60, mails=3, messages=20, idle=0.1, entries=200)
 """Shows that a benchmark works; its figures mean nothing."""
 
 

@@ -101,6 +101,11 @@ def memory(pid: int) -> Memory:
     return Memory(_megabytes(folder / "status", "VmRSS:"), _megabytes(folder / "smaps_rollup", "Pss:"))
 
 
+def peak(pid: int | str = "self") -> float:
+    """The most megabytes that a process was resident with so far; rusage would count what it was forked from too."""
+    return _megabytes(Path("/proc") / str(pid) / "status", "VmHWM:")
+
+
 def _megabytes(path: Path, name: str) -> float:
     line = next(line for line in path.read_text(encoding="ascii").splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024

@@ -135,6 +135,16 @@ def test_a_recipient_is_folded_alike_at_every_length(length: int) -> None:
         assert_same(COMPOSER, letter(subscriber=subscriber(address=address, name=name)))
 
 
+@pytest.mark.parametrize(
+    "odd", ["\u2028", "\x85", "\x1c", "\u00a0", "\u3000", "\t", "\x0c", " ", "  ", "\u200d", "\r", "\n"]
+)
+def test_white_space_of_any_kind_is_laid_out_alike(odd: str) -> None:
+    composer = Composer(others("reminder.txt.j2", "Dear {{ name }}\n{{ name }}\n" + TEXT_END))
+    assert composer.skeleton(letter()) is not None
+    for name in (f"Amina{odd}Bo", f"{odd}Amina", f"Amina{odd}", odd, f"Amina {odd} " + "Bo " * 40):
+        assert_same(composer, letter(name=name))
+
+
 @pytest.mark.parametrize("length", range(20, 90, 3))
 def test_lines_break_alike_at_every_length(length: int) -> None:
     name = ("Amina van der Berg " * 9)[:length].strip()

@@ -11,7 +11,7 @@ from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.figure import SMALL, Figure, Missing, Series, in_turns
 
 
-@pytest.mark.parametrize("name", ["start", "render", "refresh", "deliver", "feeds"])
+@pytest.mark.parametrize("name", ["start", "render", "refresh", "deliver", "delivery", "feeds"])
 def test_a_benchmark_still_measures_what_the_product_does(name: str) -> None:
     found = [each for each in BENCHMARKS[name](SMALL) if not isinstance(each, Missing)]
     assert found

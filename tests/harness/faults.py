@@ -39,7 +39,7 @@ SETTLING, PAUSE = 4, 0.01
 """How often to try to write down what became of a message, and the seconds between, in place of three minutes."""
 
 
-ROOM = 4 * 1024 * 1024
+ROOM = 16 * 1024 * 1024
 """Bytes that a file system which is filled has beside what lies in it."""
 
 

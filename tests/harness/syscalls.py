@@ -41,6 +41,8 @@ OLDEST = "0001"
 WAITING = ("epoll_wait",)
 NAMES = tracing.WRITING + tracing.TALKING + WAITING
 DOT = b"\r\n.\r\n"
+_ID = re.compile(rb"(?im)^message-id:\s*(<[^>]+>)")
+_KEPT = re.compile(rb"kept (<[^>]+>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,20 +265,20 @@ def _judge(
 
 
 def in_window(calls: Sequence[Call]) -> set[str]:
-    """The Message-IDs whose last dot was sent, and whose answer is on no disk yet when the log ends."""
+    """The Message-IDs whose last dot was sent, and whose answer is on no disk yet when the log ends.
+
+    What records an answer is a commit in whose pages its words stand: the next sync of the log of the store.
+    """
     open: set[str] = set()
-    answered: set[str] = set()
-    sending = ""
+    written: set[str] = set()
     for call in calls:
+        log = call.path.endswith("-wal")
         if call.name in ("sendto", "sendmsg", "write") and call.data.endswith(DOT):
-            found = re.search(rb"(?im)^message-id:\s*(<[^>]+>)", call.data)
-            sending = found[1].decode() if found else ""
-            open.add(sending)
-        elif call.name in ("recvfrom", "recvmsg") and call.number > 0 and b" kept <" in call.data:
-            answered.add(sending)
-        elif call.name in ("fdatasync", "fsync") and call.number == 0 and not call.injected:
-            open -= answered
-            answered.clear()
+            open |= {found.decode() for found in _ID.findall(call.data)}
+        elif call.name == "pwrite64" and log and call.number > 0:
+            written |= {found.decode() for found in _KEPT.findall(call.data)}
+        elif call.name in ("fdatasync", "fsync") and log and call.number == 0:
+            open -= written
     return open
 
 

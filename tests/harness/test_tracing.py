@@ -39,4 +39,4 @@ def test_what_cannot_be_recorded_is_not_sent() -> None:
 
 
 def test_a_commit_that_failed_and_was_taken_for_one_that_did_not_is_noticed() -> None:
-    notices("faults", "--every", "40", "--break", "heedless", words="was begun though")
+    notices("faults", "--every", "40", "--break", "heedless", words="was mailed, and the outbox has never heard")

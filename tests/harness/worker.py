@@ -112,6 +112,11 @@ def fork(work: Callable[[], int], log: Path, *, wait: bool = False) -> tuple[int
         os._exit(code)
 
 
+def lives(pid: int) -> bool:
+    """Whether a forked process has not ended yet."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
 def ended(pid: int, writing: int) -> int:
     """Wait for a forked process; its exit code, or minus the signal that ended it."""
     try:
