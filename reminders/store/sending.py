@@ -30,6 +30,8 @@ from reminders.store.tables import IN_HAND, OWED, attempt, in_hand, outbox, subs
 
 LATE = timedelta(hours=1)
 """A reminder sent this long after it was due is late."""
+DEATHS = 10
+"""So many workers may end with a mail in hand that was not begun, before it is taken for what they died of."""
 MANY, MOST = 3, 40
 """More than so many late reminders to one person go as one message, and so many as one at most."""
 
@@ -361,7 +363,7 @@ def owners(tx: Connection) -> list[str]:
 def recover(tx: Connection, *, dead: Collection[str], now: datetime, wall_now: datetime, max_attempts: int) -> int:
     """Take back the rows of workers known to be `dead`, and all whose lease ran out. Returns how many.
 
-    What was only claimed is owed again, unless workers died with it in hand `max_attempts` times: then it has failed.
+    What was only claimed is owed again, unless workers died with it in hand `DEATHS` times: then it has failed.
     What was being sent is in doubt: owed again with the same bytes while its policy is "resend" and it has attempts
     left, otherwise `uncertain`.
     """
@@ -385,7 +387,7 @@ def recover(tx: Connection, *, dead: Collection[str], now: datetime, wall_now: d
             log(tx, [row.id], str(freed["state"]), IN_DOUBT, now)
         else:
             freed["deaths"] = row.deaths + 1
-            if freed["deaths"] >= max_attempts:
+            if freed["deaths"] >= DEATHS:
                 why = f"workers ended {freed['deaths']} times with this mail in hand, before it was begun"
                 freed |= {"state": "failed", "settled_at": now, "reply": why}
                 log(tx, [row.id], "failed", why, now)

@@ -81,7 +81,7 @@ def _header(data: bytes, name: str) -> str:
 def doubted(daemon: Running, words: str) -> None:
     """The service says so, and its feeds are there all the same."""
     wait_for(lambda: any(words in each for each in daemon.health()["faults"]), SOON)
-    assert daemon.get("/healthz").status_code == 503
+    assert daemon.get("/readyz").status_code == 503
     assert daemon.get("/feeds/all.ics").status_code == 200
     assert daemon.printed().count(words) == 1, "told at each tick"
 

@@ -25,7 +25,7 @@ from reminders.jobs import remind as reminding
 from reminders.jobs.refresh import REMINDED_UNTIL
 from reminders.planning import plan
 from reminders.planning.notices import NoticeKind, Reason
-from reminders.store import events, people, state, tables
+from reminders.store import events, people, replay, state, tables
 from reminders.store.rows import Row
 from tests.builders import utc
 from tests.flows.walk import SETTINGS, Walk
@@ -69,7 +69,8 @@ Outcome = dict[tuple[str, str], tuple[str, str, str]]
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     """A service of one person that has just begun."""
-    with Walk(tmp_path_factory.mktemp("downtime"), rules=RULES) as walk:
+    settings = SETTINGS + "brake: off\n"  # the same days are lived through again and again
+    with Walk(tmp_path_factory.mktemp("downtime"), settings=settings, rules=RULES) as walk:
         walk.people("amina")
         walk.events(EVENTS)
         walk.at(START.isoformat())
@@ -82,6 +83,8 @@ def begin_anew(walk: Walk) -> None:
         for table in (tables.attempt, tables.history, tables.outbox):
             tx.execute(delete(table))
         state.put(tx, REMINDED_UNTIL, START)
+        replay.forget(tx)
+    walk.service.journal.path.unlink(missing_ok=True)
 
 
 def lived_through(walk: Walk, stop: datetime, start: datetime) -> Outcome:

@@ -1,4 +1,4 @@
-"""The time zone of the machine changes nothing: what depends on time passes in the furthest and in an odd one."""
+"""The time zone of the machine changes nothing: what depends on time passes in an odd one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ ABOUT_TIME = (
 OPTIONS = ("-q", "-p", "no:cacheprovider", "--hypothesis-profile=ci", "-k", "not postgresql")
 
 
-@pytest.mark.parametrize(("zone", "offset"), [("Pacific/Kiritimati", "+1400"), ("America/St_Johns", "-0")])
+# The whole suite passes at Pacific/Kiritimati: `.ci/run` runs it there with the newer Python.
+@pytest.mark.parametrize(("zone", "offset"), [("America/St_Johns", "-0")])
 def test_what_depends_on_time_passes_wherever_the_machine_is(zone: str, offset: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment["TZ"] = zone
