@@ -30,13 +30,17 @@ from benchmarks.process import PROJECT, PYTHON, environment, peak
 from benchmarks.servers import program
 from benchmarks.service import service
 from reminders.clock import FixedClock
+from reminders.daemon import start as run
+from reminders.files import read_settings
 from reminders.jobs import workers
-from reminders.jobs.deliver import deliver, transport_of
+from reminders.jobs.deliver import Delivered, deliver, transport_of
 from reminders.jobs.refresh import refresh
 from reminders.jobs.remind import remind
+from reminders.jobs.service import Service, data_folder, database_url, read_key
+from reminders.store.engine import open_store
 
 ROUNDS = 3
-SESSIONS = 8
+SESSIONS, WIDTH = 8, 25
 """Connections of smtp-source, and of ours at the wider window."""
 MANY = 100
 """Messages that one commit covers, in the wider window (W)."""
@@ -80,7 +84,8 @@ def figures(scale: Scale) -> Iterator[Figure | Missing]:
         folder = Path(name)
         size = _write_templates(folder)
         senders: dict[str, Callable[[], Sent]] = {
-            f"{OURS}, W = {MANY}, {SESSIONS} connections": lambda: _ours(folder, port, mails, MANY, SESSIONS),
+            f"{OURS}, W = {MANY}, {WIDTH} connections": lambda: _ours(folder, port, mails, MANY, WIDTH),
+            f"{OURS}, two workers of W = {MANY}": lambda: _ours(folder, port, mails, MANY, WIDTH, 2),
             f"{OURS}, W = 1": lambda: _ours(folder, port, mails, 1, 1),
             "smtplib": lambda: _other(folder, port, mails, "smtplib"),
         }
@@ -114,7 +119,7 @@ def _compared(taken: dict[str, list[Sent]], what: str) -> Iterator[Figure]:
             yield Figure(
                 Series(f"{mine}: {what}", "messages/s", tuple(each.rate for each in found)),
                 Series(said, "messages/s", tuple(each.rate for each in taken[theirs])),
-                ratio_at_least=TARGETS.get(theirs) if f"W = {MANY}" in mine else None,
+                ratio_at_least=TARGETS.get(theirs) if f"W = {MANY}, {WIDTH}" in mine else None,
             )
     for each, found in taken.items():
         said = yardsticks.get(each, each)
@@ -122,34 +127,62 @@ def _compared(taken: dict[str, list[Sent]], what: str) -> Iterator[Figure]:
         yield Figure(Series(f"peak of memory, {said}", "MB", tuple(one.peak for one in found)))
 
 
-def _ours(folder: Path, port: int, mails: int, window: int, connections: int) -> Sent:
-    """The product: an outbox of its own that owes everything, and one pass of deliveries, in a process of its own.
-
-    This is the one place to adapt when the way to deliver changes, with `_deliver` below, which it starts.
-    """
+def _ours(folder: Path, port: int, mails: int, window: int, connections: int, processes: int = 1) -> Sent:
+    """The product: an outbox of its own that owes everything, and so many workers that deliver it, a process each."""
     with TemporaryDirectory(dir=folder) as name:
-        command = [PYTHON, "-m", "benchmarks.delivery", name, str(port), str(mails), str(window), str(connections)]
-        return _measured(command, mails)
+        config = Path(name) / "config"
+        (config / "events").mkdir(parents=True)
+        (config / "events" / "one.yaml").write_text(EVENT, encoding="utf-8")
+        write_people(config, mails)
+        with service(config, SETTINGS.format(port=port, window=window, connections=connections)) as running:
+            refresh(running, PUBLISHED)
+            assert remind(running, DUE).owed == mails
+        command = [PYTHON, "-m", "benchmarks.delivery", str(config)]
+        workers_ = [
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT, env=environment()
+            )
+            for _ in range(processes)
+        ]
+        for each in workers_:
+            assert each.stdout is not None
+            assert each.stdout.readline() == "ready\n"
+        start = time.perf_counter()
+        for each in workers_:
+            assert each.stdin is not None
+            each.stdin.write("go\n")
+            each.stdin.flush()
+        found = [json.loads(each.communicate()[0]) for each in workers_]
+        elapsed = time.perf_counter() - start
+    assert sum(each["sent"] for each in found) == mails, found
+    busy = sum(each["busy"] for each in found)
+    return Sent(mails / elapsed, busy / mails * 1e6, max(each["peak"] for each in found), found[0]["version"])
 
 
-def _deliver(folder: Path, port: int, mails: int, window: int, connections: int) -> None:
-    """What `_ours` starts: prepares, delivers, and prints what delivering cost."""
-    config = folder / "config"
-    (config / "events").mkdir(parents=True)
-    (config / "events" / "one.yaml").write_text(EVENT, encoding="utf-8")
-    write_people(config, mails)
-    settings = SETTINGS.format(port=port, window=window, connections=connections)
-    with service(config, settings) as running:
-        refresh(running, PUBLISHED)
-        assert remind(running, DUE).owed == mails
+def _deliver(config: Path) -> None:
+    """What `_ours` starts: a worker that delivers when it is told to, and prints what that cost."""
+    settings = read_settings(config, {})
+    data = data_folder(settings, config)
+    store = open_store(database_url(settings, config))
+    running = Service(settings, config, store, read_key(settings, data))
+    with store.reading() as tx:
+        running.book(tx)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    done: list[Delivered] = []
+
+    async def work() -> None:
         with workers.working(running.data) as owner:
-            before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-            done = asyncio.run(deliver(running, transport_of(running), FixedClock(DUE), owner))
-            elapsed, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
-    assert done.sent == mails, done
+            done.append(await deliver(running, transport_of(running), FixedClock(DUE), owner))
+
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    run(work())
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    store.close()
+    assert not done[0].fault, done
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     version = f"Python {sys.version.split()[0]}"
-    print(json.dumps({"seconds": elapsed, "busy": busy, "peak": peak(), "version": version}))
+    print(json.dumps({"sent": done[0].sent, "busy": busy, "peak": peak(), "version": version}))
 
 
 def _other(folder: Path, port: int, mails: int, name: str) -> Sent:
@@ -233,4 +266,4 @@ def _write_templates(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    _deliver(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    _deliver(Path(sys.argv[1]))

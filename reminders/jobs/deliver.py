@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -171,14 +172,15 @@ class _Pass:
         if not first:
             await self._answered.wait()
         while (ready := await self._ready.get()) is not None:
-            if not self._halted:
-                await self._window.acquire()
+            await self._window.acquire()
             if self._halted:
+                self._window.release()
                 self._release(ready.claimed)
                 continue
             try:
                 await self._send(ready)
             except Exception as error:  # what was begun is in doubt, and recovered when its lease runs out
+                self._window.release()
                 self._break(error)
             self._answered.set()
         self._answered.set()
@@ -216,7 +218,8 @@ class _Pass:
             self._settle(ready.claimed, outcome, f"{told}{accepted.reply}", "dot", 250, begun=True, accepted=ready)
             if not self._goes_out:
                 self._goes_out = True
-                await asyncio.to_thread(note, self._service, None, self._clock.now())
+                with suppress(*TROUBLE):  # whoever writes down what was sent meets it too, and says so
+                    await asyncio.to_thread(note, self._service, None, self._clock.now())
 
     def _stopped(self, claimed: Message) -> None:
         """The fence did not let it through: its rows are dropped, or another's, or to be given back."""

@@ -8,6 +8,7 @@
     python -m tests.harness.crowd     four daemons on one store
     python -m tests.harness.frozen    a worker that is stopped for longer than its lease
     python -m tests.harness.postgres  PostgreSQL stopped at random
+    python -m tests.harness.canaries  10,000 mails side by side, none of which holds anything of another's
 
 Each takes `--help`, prints its seed and counts, and ends with 1 when the promise was broken. `--break FORM` takes a
 part of the promise out of the program (`tests.harness.broken`), to see that the harness notices; the tests here do so,
