@@ -279,6 +279,7 @@ class Daemon:
         """Whether what is due goes out: it has, or is going."""
         if self.sending.locked():
             self._more = True  # whoever is sending looks once more at its end
+            await asyncio.to_thread(recover, self.service, self.clock.now())  # which may take hours, at a slow rate
             return True
         async with self.sending:
             self._more = True

@@ -123,7 +123,7 @@ class Settings(Shape):
     smtp_token_command: Text | Literal[""] = ""
     """A command, run without a shell, that prints an access token or a token endpoint's answer. Only with xoauth2."""
     smtp_connections: Annotated[Whole, Field(ge=1, le=50)] = 3
-    """How many messages go to the relay side by side. Microsoft 365 allows an account three."""
+    """How many messages go to the relay side by side, up to in_flight. Microsoft 365 allows an account three."""
     mail_from: Address | Literal[""] = ""
     """The address mails come from; it must be able to receive. Needed with smtp_host."""
     reply_to: Address | Literal[""] = ""

@@ -21,7 +21,7 @@ from reminders.jobs.footing import doubt
 from reminders.jobs.health import note
 from reminders.jobs.scribe import Scribe
 from reminders.jobs.service import Service
-from reminders.jobs.taking import Claimed, Handled, Ready, lease, prepare, take
+from reminders.jobs.taking import Claimed, Handled, Ready, lease, prepare_apart, take
 from reminders.mail.envelope import NotStarted, Transport
 from reminders.store import sending
 from reminders.store.engine import TROUBLE, words
@@ -30,6 +30,8 @@ from reminders.store.people import address_key
 from reminders.store.sending import Ending, Outcome
 
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
+APART = timedelta(minutes=45)
+"""How long a row waits at which the relay found a fault of ours: so long that the next pass begins with another."""
 BATCH = 100
 """How many rows are claimed at a time at most."""
 
@@ -103,6 +105,9 @@ class _Pass:
             await asyncio.gather(self._feed(), *(self._send_all(first=not each) for each in range(self._width)))
         finally:
             await asyncio.gather(*self._settling, return_exceptions=True)
+            for left in list(self._in_hand.values()):  # claimed, but not handed on; what was begun stays in doubt
+                self._release((left,))
+            await asyncio.gather(*self._settling, return_exceptions=True)
             await self._scribe.close()
             await self._transport.close()
         if self._trouble is not None:
@@ -140,7 +145,7 @@ class _Pass:
 
     def _prepare(self, claimed: tuple[Message, ...]) -> list[tuple[Message, Ready | str]]:
         now = self._clock.now()
-        return [(each, prepare(self._service, each, now)) for each in claimed]
+        return [each for message in claimed for each in prepare_apart(self._service, message, now)]
 
     async def _put(self, ready: Ready) -> None:
         """Hand on to the senders. While they are slow the claims on what waits are kept up."""
@@ -160,12 +165,15 @@ class _Pass:
         """Whether to look again, though nothing could be claimed: in time, or when one in hand has come to rest."""
         if next_at is None and not self._in_hand:
             return False
-        wait = max(0.0, (next_at - SystemClock().now()).total_seconds()) if next_at else None
+        half = lease(self._service).total_seconds() / 2
+        wait = max(0.0, (next_at - SystemClock().now()).total_seconds()) if next_at else half
         self._moved.clear()
         events = [asyncio.create_task(each.wait()) for each in (self._moved, self._stop)]
-        await asyncio.wait(events, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(events, timeout=min(wait, half), return_when=asyncio.FIRST_COMPLETED)
         for each in events:
             each.cancel()
+        if not done and self._in_hand:
+            await self._scribe.do(self._renew)
         return True
 
     async def _send_all(self, *, first: bool) -> None:
@@ -217,9 +225,9 @@ class _Pass:
             outcome: Outcome = "shadow" if settings.shadow else "sent"
             self._settle(ready.claimed, outcome, f"{told}{accepted.reply}", "dot", 250, begun=True, accepted=ready)
             if not self._goes_out:
-                self._goes_out = True
                 with suppress(*TROUBLE):  # whoever writes down what was sent meets it too, and says so
                     await asyncio.to_thread(note, self._service, None, self._clock.now())
+                    self._goes_out = True
 
     def _stopped(self, claimed: Message) -> None:
         """The fence did not let it through: its rows are dropped, or another's, or to be given back."""
@@ -231,17 +239,19 @@ class _Pass:
     def _refused(self, claimed: Message, error: DeliveryError, *, begun: bool) -> None:
         """What an error means for the rows and for the pass."""
         row, verdict = claimed[0].row, error.verdict
-        if verdict in (Verdict.PAUSE, Verdict.FAULT, Verdict.DOUBT):
+        # Where another recipient was just accepted, it is no fault of the relay's that this one is not.
+        own = verdict is Verdict.FAULT and error.phase not in ("connect", "mail")
+        if verdict in (Verdict.PAUSE, Verdict.FAULT, Verdict.DOUBT) and not (own and self._goes_out):
             # A relay that takes messages and never answers would put one after the other in doubt.
             self._halt(str(error), mend=verdict is Verdict.FAULT)
             self._trouble = self._trouble or error
-        again_at = SystemClock().now() + back_off(row.tries)
+        again_at = SystemClock().now() + (APART if own else back_off(row.tries))
         if not begun and verdict in (Verdict.PAUSE, Verdict.FAULT):
             # What no row can be at fault for holds none back: the most urgent goes first once the relay is back.
             self._window.release()
             self._release(claimed, None if error.phase == "connect" else again_at)
             return
-        # A relay that throttles, or is wrongly set up, uses up nobody's attempts.
+        # A relay that throttles, or is wrongly set up, ends nobody's attempts.
         other = verdict in (Verdict.PAUSE, Verdict.FAULT)
         left = not begun or other or row.attempts + 1 < self._service.settings.attempts
         outcome: Outcome = "failed"
@@ -276,10 +286,9 @@ class _Pass:
 
         `counts`: an attempt of it was recorded.
         """
-        number = claimed[0].row.attempts + 1 if begun and counts else 0
-        rows = {each.row.id: each for each in claimed}
-        endings = [Ending(row, number, outcome, reply, phase, code, next_at) for row in rows]
-        lines = [self._line(each, accepted, number) for each in claimed] if accepted and outcome == "sent" else []
+        rows = {each.row.id: each.row.attempts + 1 if begun and counts else 0 for each in claimed}
+        endings = [Ending(row, number, outcome, reply, phase, code, next_at) for row, number in rows.items()]
+        lines = [self._line(each, accepted) for each in claimed] if accepted and outcome == "sent" else []
         written = self._scribe.settle(endings, lines)
 
         def at_rest(done: asyncio.Future[set[int]]) -> None:
@@ -295,14 +304,17 @@ class _Pass:
                 self._sent += outcome == "sent"
                 state = "owed" if next_at else {"again": "owed", "shadow": "dropped"}.get(outcome, outcome)
                 for each in claimed:
-                    self._told(Handled(each.row.notice, each.subscriber, state, reply))
+                    if each.row.id in done.result() or outcome == "sent":
+                        self._told(Handled(each.row.notice, each.subscriber, state, reply))
 
         self._settling.add(written)
         written.add_done_callback(at_rest)
 
-    def _line(self, claimed: Claimed, ready: Ready, number: int) -> Sent:
+    def _line(self, claimed: Claimed, ready: Ready) -> Sent:
         person = self._service.mark(address_key(claimed.subscriber.address))
-        return Sent(claimed.row.notice, person, ready.messages[0].message_id, number, self._clock.now())
+        return Sent(
+            claimed.row.notice, person, ready.messages[0].message_id, claimed.row.attempts + 1, self._clock.now()
+        )
 
     def _halt(self, fault: str, *, mend: bool = False) -> None:
         if not self._fault:

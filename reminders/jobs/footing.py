@@ -90,6 +90,8 @@ def reconcile(service: Service, owner: str = "") -> bool:
                 replay.forget(tx)
             replay.put_position(tx, place.identity, place.size)
         return False
+    if place.size < known:  # another worker may have gone on between the two looks
+        place = journal.place() or place
     if place.size == known and not flagged:
         return False
     if place.size < known:

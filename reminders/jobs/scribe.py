@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from reminders.clock import Clock, SystemClock
+from reminders.jobs import clockwatch
 from reminders.jobs.service import Service
-from reminders.store import replay, reports, sending
+from reminders.store import pauses, replay, reports, sending
 from reminders.store.engine import TROUBLE
 from reminders.store.journal import Sent, Unwritable
 from reminders.store.sending import Ending, Message
@@ -52,7 +53,8 @@ class Scribe:
     def __init__(self, service: Service, clock: Clock, owner: str, lease: timedelta) -> None:
         self._store = service.store
         self._journal = service.journal
-        self._bounce_limit = service.settings.bounce_limit
+        # What is refused while all mails are redirected is not about their people.
+        self._bounce_limit = 0 if service.settings.redirect_all else service.settings.bounce_limit
         self._clock = clock
         self._owner = owner
         self._lease = lease
@@ -157,6 +159,8 @@ class Scribe:
     def _commit(self, begun: Sequence[_Begun], ended: Sequence[_Ended]) -> tuple[dict[int, datetime], set[int]]:
         now, wall_now = self._clock.now(), SystemClock().now()
         with self._store.writing() as tx:
+            if begun and (pauses.paused(tx) or clockwatch.hold(tx, self._clock)):
+                begun = ()
             started = sending.begin(
                 tx,
                 [row for each in begun for row in each.messages],
@@ -167,7 +171,7 @@ class Scribe:
             )
             endings = [row for each in ended for row in each.endings]
             own = sending.settle(tx, endings, self._owner, now=now)
-            for row in endings:
+            for row in (each.endings[0] for each in ended) if self._bounce_limit else ():
                 if row.outcome == "failed" and row.phase == "rcpt":
                     reports.refused(tx, row.row, row.code, row.reply, now, limit=self._bounce_limit)
             known_to = replay.advance(tx, self._name, self._spans) if self._spans else 0

@@ -160,6 +160,19 @@ def prepare(service: Service, claimed: tuple[Claimed, ...], now: datetime) -> Re
         return f"cannot be composed: {error}"
 
 
+def prepare_apart(
+    service: Service, claimed: tuple[Claimed, ...], now: datetime
+) -> list[tuple[tuple[Claimed, ...], Ready | str]]:
+    """The same, with those of several rows taken out for which nothing can be composed: each fails by itself."""
+    ready = prepare(service, claimed, now)
+    if isinstance(ready, Ready) or len(claimed) == 1:
+        return [(claimed, ready)]
+    apart = [(each, prepare(service, (each,), now)) for each in claimed]
+    bad: list[tuple[tuple[Claimed, ...], Ready | str]] = [((each,), it) for each, it in apart if isinstance(it, str)]
+    good = tuple(each for each, it in apart if isinstance(it, Ready))
+    return [*bad, (good, prepare(service, good, now))] if bad and good else bad or [(claimed, ready)]
+
+
 def compose_rows(service: Service, claimed: tuple[Claimed, ...], message_id: str, now: datetime) -> bytes:
     """The message of claimed rows, as the bytes that go over the wire."""
     letters = (_letter(service, each, message_id, now) for each in claimed)

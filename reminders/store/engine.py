@@ -366,6 +366,9 @@ def _connect(url: URL) -> Engine:
     def prepare(connection: Any, record: object) -> None:
         connection.autocommit = True
         connection.execute("SET TIME ZONE 'UTC'")
+        # A worker that is frozen in the middle of a transaction must not stop all others for as long as it is.
+        connection.execute("SET idle_in_transaction_session_timeout = '60s'")
+        connection.execute("SET lock_timeout = '30s'")
         durable = connection.execute("SHOW synchronous_commit").fetchone()[0]
         connection.autocommit = False
         if durable == "off":

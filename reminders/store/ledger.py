@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, or_, select, true, update
 
 from reminders.planning.notices import Reason
-from reminders.store.outbox import OVER_LIMIT
+from reminders.store.outbox import IN_DOUBT, OVER_LIMIT
 from reminders.store.rows import Row, log, read_row
 from reminders.store.tables import AT_REST, IN_HAND, OWED, STATES, attempt, history, outbox
 
@@ -225,9 +225,12 @@ def _move(
     found.sort()
     moved: dict[str, Any] = {"state": after, "reason": "" if after == "owed" else reason, "next_at": None}
     moved |= {"settled_at": now, "body": None} if after == "dropped" else {"settled_at": None, "tries": 0}
-    moved |= {"owner": "", "lease_until": None}
+    moved |= {"owner": "", "lease_until": None, "deaths": 0}
     if found:
         tx.execute(update(outbox).where(outbox.c.id == bindparam("row")), [moved | {"row": id} for id in found])
+    if found and after == "owed":  # what may have arrived is sent as it was, or not at all
+        doubtful = exists().where(attempt.c.outbox == outbox.c.id, attempt.c.outcome == "uncertain")
+        tx.execute(update(outbox).where(outbox.c.id.in_(found), doubtful).values(reason=IN_DOUBT))
     log(tx, found, after, reason, now)
     return found
 

@@ -80,7 +80,7 @@ def owe(
         tx.execute(insert(tx, outbox).on_conflict_do_nothing(index_elements=["key"]), rows)
     for key, notice in again.items():
         fresh_facts = {"due_at": notice.due_at, "expires_at": notice.expires_at, "before": notice.before}
-        change(tx, known[key].id, fresh_facts | standing[key])
+        change(tx, known[key].id, fresh_facts | standing[key] | {"bundle": None, "deaths": 0})
     ids = {key: row.id for key, row in _known(tx, [*fresh, *again]).items()}
     owed = Owed(
         new=tuple(ids[key] for key in mails if key not in held),

@@ -106,7 +106,7 @@ def _keep(tx: Connection, id: int, found: Finding, now: datetime, limit: int) ->
     # The rows that point at the outbox come first: `outbox.begin` too locks there before it locks the person.
     person, bundle = tx.execute(select(outbox.c.subscriber, outbox.c.bundle).where(outbox.c.id == id)).one()
     words = found.words[:WORDS]
-    kept = {"digest": _digest(id, found.kind), "at": now, "kind": found.kind.value, "outbox": id}
+    kept = {"digest": _digest(bundle or id, found.kind), "at": now, "kind": found.kind.value, "outbox": id}
     kept |= {"subscriber": person, "status": found.status, "words": words}
     new = insert(tx, report).values(kept).on_conflict_do_nothing(index_elements=["digest"])
     if tx.execute(new.returning(report.c.id)).one_or_none() is None:

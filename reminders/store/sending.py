@@ -30,6 +30,8 @@ from reminders.store.tables import IN_HAND, OWED, attempt, in_hand, outbox, subs
 
 LATE = timedelta(hours=1)
 """A reminder sent this long after it was due is late."""
+ROUNDS = 20
+"""How often one claim looks for somebody else where all it finds have had enough for today."""
 DEATHS = 10
 """So many workers may end with a mail in hand that was not begun, before it is taken for what they died of."""
 MANY, MOST = 3, 40
@@ -54,7 +56,7 @@ _THEIRS = (
     select(outbox)
     .where(OWED, outbox.c.subscriber.in_(bindparam("people", expanding=True)), outbox.c.due_at <= bindparam("now"))
     .where(or_(outbox.c.next_at.is_(None), outbox.c.next_at <= bindparam("wall_now")))
-    .order_by(outbox.c.expires_at, outbox.c.id)
+    .order_by(outbox.c.id)
     .with_for_update()
 )
 _BUNDLED = update(outbox).where(outbox.c.id.in_(bindparam("rows", expanding=True))).values(bundle=bindparam("lead"))
@@ -92,7 +94,9 @@ _GONE = (
     .where(subscriber.c.id.in_(bindparam("people", expanding=True)))
     .where(or_(subscriber.c.left_at.is_not(None), subscriber.c.suspended_at.is_not(None)))
 )
-_PEOPLE = select(subscriber.c.id).where(subscriber.c.id.in_(bindparam("people", expanding=True)))
+_PEOPLE = (
+    select(subscriber.c.id).where(subscriber.c.id.in_(bindparam("people", expanding=True))).order_by(subscriber.c.id)
+)
 _CHANGE = outbox.update().where(outbox.c.id == bindparam("row"))
 _BEGUN = attempt.insert()
 _ENDED = (
@@ -153,16 +157,19 @@ def claim(
     Each of up to `most` tuples is one message: a row, or more than `MANY` late reminders to one person. Urgent is what
     expires first. One person has one message in hand at a time, so that what a mail told is known when the next is
     decided, and gets `per_person` (0: any number) in a day; what exceeds them waits. A mail domain has at most
-    `per_domain` (0: any number) in hand. A row that a worker died of comes alone. Claims take turns, so that all this
-    holds for all machines together.
+    `per_domain` (0: any number) in hand. A row that a worker died of comes alone, to whoever has nothing else in hand,
+    and nothing beside it. Claims take turns, so that all this holds for all machines together.
     """
     take_turns(tx, "claim")
+    own = list(tx.execute(select(outbox.c.deaths).where(IN_HAND, outbox.c.owner == owner)).scalars())
+    if any(own):
+        return []
     chosen: list[StoredRow[Any]] = []
-    while not chosen:
-        found = _candidates(tx, now, wall_now, most, per_domain)
+    for _ in range(ROUNDS):
+        found = _candidates(tx, now, wall_now, most, per_domain, alone=not own)
         full = _full(tx, found, now, wall_now, per_person) if per_person else {}
         chosen = [row for row in found if row.subscriber not in full]
-        if not full:
+        if chosen or not full:
             break
     bundles = _bundles(tx, chosen, now, wall_now)
     ids = [row.id for bundle in bundles for row in bundle]
@@ -171,21 +178,23 @@ def claim(
     taken = {"state": "claimed", "owner": owner, "lease_until": wall_now + lease}
     return [
         tuple(
-            read_row({**row._mapping, **taken, "bundle": bundle[0].id if len(bundle) > 1 else row.bundle})
+            read_row({**row._mapping, **taken, "bundle": row.bundle or (bundle[0].id if len(bundle) > 1 else None)})
             for row in bundle
         )
         for bundle in bundles
     ]
 
 
-def _candidates(tx: Connection, now: datetime, wall_now: datetime, most: int, per_domain: int) -> list[StoredRow[Any]]:
-    """The rows to claim as far as pace and persons in hand decide it, one a person."""
+def _candidates(
+    tx: Connection, now: datetime, wall_now: datetime, most: int, per_domain: int, *, alone: bool
+) -> list[StoredRow[Any]]:
+    """The rows to claim as far as domains and persons in hand decide it, one a person. `alone`: nothing is in hand."""
     busy = {domain: count for domain, count in tx.execute(_BUSY)} if per_domain else {}
     full = [domain for domain, count in busy.items() if count >= per_domain]
     found = tx.execute(_DUE, {"now": now, "wall_now": wall_now, "full": full, "most": 4 * most if most > 1 else 1})
     chosen: dict[int, StoredRow[Any]] = {}
     for row in found:
-        if len(chosen) == most or (chosen and row.deaths):
+        if len(chosen) == most or (row.deaths and (chosen or not alone)):
             break
         if row.subscriber in chosen or (per_domain and busy.get(row.domain, 0) >= per_domain):
             continue
@@ -225,16 +234,20 @@ def _bundles(
     leads = {row.subscriber for row in rows if row.bundle is not None or (_late(row, now) and not row.deaths)}
     theirs: dict[int, list[StoredRow[Any]]] = {}
     if leads:
-        for row in tx.execute(_THEIRS, {"people": sorted(leads), "now": now, "wall_now": wall_now}):
+        found = tx.execute(_THEIRS, {"people": sorted(leads), "now": now, "wall_now": wall_now})
+        for row in sorted(found, key=lambda each: (each.expires_at, each.id)):
             theirs.setdefault(row.subscriber, []).append(row)
     bundles = []
     for row in rows:
         others = [each for each in theirs.get(row.subscriber, ()) if each.id != row.id]
-        if row.bundle is not None:
+        if row.deaths and not row.attempts:  # of a message that was never begun: one of its rows may be the cause
+            others = []
+        elif row.bundle is not None:
             others = [each for each in others if each.bundle == row.bundle]
         else:
-            others = [each for each in others if _late(each, now) and not each.deaths][: MOST - 1]
-            if not _late(row, now) or row.deaths or len(others) < MANY:
+            alike = (each for each in others if each.uncertain_policy == row.uncertain_policy)
+            others = [each for each in alike if _late(each, now) and not each.deaths][: MOST - 1]
+            if not _late(row, now) or len(others) < MANY:
                 others = []
         bundle = [row, *others]
         bundles.append(bundle)
@@ -316,6 +329,8 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
     story: dict[tuple[str, str], list[int]] = {}
     for each in endings:
         row = locked[each.row]
+        if each.outcome == "released" and row.state != "claimed":
+            continue  # what was begun is not given back
         if row.owner == owner and row.state in ("claimed", "sending"):
             own.add(each.row)
             if row.state == "claimed" and each.outcome in KNOWN_SENT:

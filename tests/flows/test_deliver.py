@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from reminders.clock import FixedClock, SystemClock
-from reminders.jobs import workers
+from reminders.jobs import taking, workers
 from reminders.jobs.deliver import Delivered, deliver, recover
+from reminders.jobs.service import Service
 from reminders.mail.envelope import Envelope
+from reminders.mail.letter import Letter
 from reminders.mail.smtp import SmtpTransport
 from reminders.store import ledger, reports, sending
 from reminders.store.tables import outbox as outbox_table
@@ -419,3 +422,64 @@ def test_a_refusal_for_policy_is_not_the_addresss_fault(walk: Walk) -> None:
     send(walk, RCPT=["550 5.7.133 only for members of the organisation"])
     with walk.store.reading() as tx:
         assert (reports.listing(tx), reports.count_suspended(tx)) == ([], 0)
+
+
+def test_a_mail_in_doubt_that_an_operator_retries_is_sent_as_it_was(walk: Walk) -> None:
+    """Hours later too: whoever has the first copy must not get another message."""
+    first = send(walk, DOT=[LOSE])[1]
+    wait_over(walk)
+    first += send(walk, DOT=[LOSE])[1]
+    assert states(walk)["amina"] == ("uncertain", 2)
+    with walk.store.writing() as tx:
+        tx.execute(update(outbox_table).where(outbox_table.c.id == 1).values(composed_at=utc("2019-01-29T04:00")))
+        assert ledger.retry(tx, [1], now=utc(DUE)) == [1]
+        assert ledger.hold(tx, [1], now=utc(DUE)) == [1]
+        assert ledger.release(tx, [1], now=utc(DUE)) == [1]
+    again = [each for each in send(walk)[1] if each.recipients == ["amina@example.org"]]
+    assert {each.data for each in again} == {each.data for each in first if each.recipients == ["amina@example.org"]}
+
+
+def test_while_mails_are_redirected_a_refusal_is_not_about_their_people(tmp_path: Path) -> None:
+    with Walk(tmp_path, settings=SETTINGS + "redirect_all: typo@example.org\n") as walk:
+        walk.people("amina")
+        walk.course("2019-02-12")
+        walk.at("2018-11-23T09:00")
+        walk.remind(DUE)
+        send(walk, RCPT=["550 5.1.1 no such user"])
+        assert states(walk)["amina"] == ("failed", 0)
+        with walk.store.reading() as tx:
+            assert reports.count_suspended(tx) == 0
+
+
+def test_one_recipient_the_relay_will_not_relay_to_stops_nobody_else(walk: Walk) -> None:
+    done, kept = send(walk, RCPT=["wait 0", "550 5.7.1 <bao@example.org>: Relay access denied"])
+    assert (done.sent, done.fault) == (2, "")
+    assert states(walk) == {"amina": ("sent", 1), "bao": ("owed", 0), "chloe": ("sent", 1)}
+    assert len(kept) == 2
+
+
+def test_a_relay_that_relays_for_nobody_is_told_so_and_the_next_pass_begins_with_another(walk: Walk) -> None:
+    done, _ = send(walk, RCPT=["550 5.7.1 Relay access denied"])
+    assert (done.sent, done.mend) == (0, True)
+    assert send(walk)[0].sent == 2, "amina's waits"
+
+
+def test_of_a_digest_only_what_cannot_be_composed_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = taking._letter
+
+    def letter(service: Service, claimed: taking.Claimed, *given: Any) -> Letter:
+        if claimed.row.notice.event == "course-13":
+            raise ValueError("this one cannot be told")
+        return whole(service, claimed, *given)
+
+    monkeypatch.setattr(taking, "_letter", letter)
+    with Walk(tmp_path, settings=SETTINGS) as walk:
+        walk.people("amina")
+        courses = (f"  - {{id: course-{day}, title: C, dates: {{course: 2019-02-{day}}}}}\n" for day in range(12, 17))
+        walk.events("".join(courses))
+        walk.at("2018-11-23T09:00")
+        walk.remind("2019-02-10T12:00")
+        assert len(walk.deliver("2019-02-10T12:00")) == 4
+        failed = [row for row in walk.rows() if row.state == "failed"]
+        assert [row.notice.event for row in failed] == ["course-13"]
+        assert len(list((walk.service.data / "outbox").glob("*.eml"))) == 1

@@ -551,3 +551,41 @@ def test_rows_that_went_as_one_message_count_as_one_for_the_day(store: Store) ->
         sending.settle(tx, [Ending(id, 1, "sent", "ok", "dot", 250) for id in message], "w1", now=NOW)
     owe(store, reminder(1, rule="more"))
     assert _claim_messages(store, per_person=2) == [[5]]
+
+
+def test_a_row_that_workers_died_of_waits_until_nothing_else_is_in_hand_and_then_has_the_worker_to_itself(
+    store: Store,
+) -> None:
+    invite(store, 3)
+    (first,) = owe(store, reminder(1, expires_at=NOW + MINUTE)).new
+    claim(store)
+    recover(store, "w1")
+    owe(store, reminder(2), reminder(3))
+    (other,) = owe(store, reminder(2, rule="sooner", expires_at=NOW + timedelta(seconds=30))).new
+    assert [row.id for row in claim_many(store, "w1", 1)] == [other]
+    assert claim_many(store, "w1", 10) == [], "something is in hand"
+    assert [row.id for row in claim_many(store, "w2", 10)] == [first]
+    assert claim_many(store, "w2", 10) == [], "nothing beside it"
+
+
+def test_rows_with_different_policies_for_doubt_do_not_go_as_one_message(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c", "d", "e"), policies={"b": "hold"})
+    assert _claim_messages(store) == [[1, 3, 4, 5]]
+
+
+def test_what_a_digest_was_to_hold_goes_by_itself_after_a_worker_died_of_it(store: Store) -> None:
+    invite(store)
+    owe(store, *_late(1, "a", "b", "c", "d"))
+    assert _claim_messages(store) == [[1, 2, 3, 4]]
+    recover(store, "w1")
+    assert _claim_messages(store, "w2") == [[1]]
+
+
+def test_what_was_begun_is_not_given_back(store: Store) -> None:
+    invite(store)
+    owe(store, reminder())
+    row = claim(store)
+    assert begin(store, row)
+    assert not settle(store, row, "released")
+    assert look(store, 1).state == "sending"
