@@ -73,7 +73,12 @@ async def tell(
 async def talking(at: str, does: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
     """A server that behaves until the step `at` (CONNECT, EHLO, MAIL, RCPT, DATA, DOT) and then `does`; its port."""
 
+    serving: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if task := asyncio.current_task():
+            serving.add(task)
+
         async def answer(step: str, usual: bytes) -> None:
             if step == at:
                 await does(writer)
@@ -93,11 +98,17 @@ async def talking(at: str, does: Callable[[asyncio.StreamWriter], Awaitable[None
         except ConnectionError:
             pass
         finally:
-            writer.close()
+            writer.transport.abort()  # closing would wait for what the other side never reads
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening:
+    try:
         yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        for each in serving:
+            each.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        await listening.wait_closed()
 
 
 def program(name: str, variable: str, of: str) -> str:
