@@ -284,7 +284,7 @@ def test_a_file_half_written_when_it_is_looked_at_is_waited_for(tmp_path: Path) 
         walk.events(many(6))
         writer = threading.Thread(target=write_slowly)
         writer.start()
-        read = read_finished(walk.config, known=known, settle=0.3)
+        read = read_finished(walk.config, known=known, settle=1.5)
         writer.join()
         assert b"course-9" in read.files["events/events.yaml"]
 
