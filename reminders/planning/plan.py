@@ -283,13 +283,6 @@ def to_come(
     ]
 
 
-def _ahead(event: Event, date: EventDate, rules: tuple[Rule, ...], after: datetime) -> Iterable[EventDate]:
-    """The date; of a series its next few occurrences."""
-    if date.repeats is None:
-        return (date,)
-    return coming(date, reach.days(event, date, rules, after, after)[0], AHEAD)
-
-
 def _announced(event: PublishedEvent, change: Change, now: datetime) -> tuple[PublishedDate | None, EventDate | None]:
     """The date that a change firmed up, and what it was before; of a series the occurrence that is next."""
     dated, before = find(event, change.date or ("", "")), change.before
