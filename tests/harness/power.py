@@ -1,6 +1,6 @@
 """Simulated power cuts: all that a worker writes is recorded, and its disk is lost at every point in four ways.
 
-    python -m tests.harness.power --cuts 10000 [--mails 40] [--in-flight 1] [--break unsynced]
+    python -m tests.harness.power --cuts 10000 [--in-flight 100] [--mails 300] [--break unsynced]
 
 A worker sends under strace. After each of its writes, syncs and removals the data folder is laid out as it might be
 found when the power fails there: what was not synced is dropped, kept, kept in part by chance, or torn in its last
@@ -34,6 +34,10 @@ from tests.harness.tracing import Call
 from tests.harness.verdict import Findings, add, finish
 
 NAMES = tracing.WRITING + tracing.TALKING
+MAILS, WINDOWS = 40, 3
+"""How many mails are sent at least, and how many windows full: with fewer, too many in doubt would not show."""
+SESSIONS = 50
+"""How many messages go side by side at most, as the settings allow it."""
 DOT = b"\r\n.\r\n"
 _ID = re.compile(rb"(?im)^message-id:\s*(<[^>]+>)")
 _KEPT = re.compile(rb"kept (<[^>]+>)")
@@ -44,7 +48,7 @@ class Plan:
     """How many cuts, over the recording of how many mails."""
 
     cuts: int = 10_000
-    mails: int = 40
+    mails: int = MAILS
     in_flight: int = 1
     seed: int = 1
     form: str = ""
@@ -87,7 +91,7 @@ def record(folder: Path, plan: Plan) -> tuple[Path, list[Call]]:
     made = scene.make(folder / "service", plan.mails)
     template = folder / "template"
     with peer(folder / "mails.jsonl") as sink:
-        scene.settings(made, sink.port, plan.in_flight)
+        scene.settings(made, sink.port, plan.in_flight, {"smtp_connections": min(plan.in_flight, SESSIONS)})
         shutil.copytree(made.folder, template)
 
         def work() -> int:
@@ -109,6 +113,7 @@ def cut(template: Path, calls: Sequence[Call], points: int, plan: Plan) -> Findi
     chance = random.Random(plan.seed)
     cuts = Counter(chance.choices(range(points), k=plan.cuts) if plan.cuts < points else _spread(points, plan.cuts))
     figures: Counter[str] = Counter()
+    most = 0
     breaches: list[str] = []
     disk, number, moment = Disk(template / "var"), -1, Moment(frozenset(), frozenset())
     with scene.scratch() as folder:
@@ -123,9 +128,11 @@ def cut(template: Path, calls: Sequence[Call], points: int, plan: Plan) -> Findi
                 _lay_out(template, folder, disk.lose(loss, chance))
                 again, found = _judge(made, moment, plan)
                 figures[f"cuts, unsynced {loss}"] += 1
-                figures[f"cuts after which {again} would be sent again"] += 1
+                figures["cuts after which any would be sent again"] += again > 0
+                most = max(most, again)
                 breaches += [f"cut {number} of {points}, unsynced {loss} (seed {plan.seed}): {each}" for each in found]
-    return Findings({"cuts": plan.cuts, **dict(sorted(figures.items()))}, breaches)
+    totals = {"cuts": plan.cuts, **dict(sorted(figures.items())), "most to be sent again after a cut": most}
+    return Findings(dict(totals), breaches)
 
 
 def _spread(points: int, cuts: int) -> Iterable[int]:
@@ -188,13 +195,15 @@ def main() -> None:
     usual = Plan()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cuts", type=int, default=usual.cuts)
-    parser.add_argument("--mails", type=int, default=usual.mails, help="how many are sent while it is recorded")
+    mails = f"how many are sent while it is recorded; {MAILS}, or as many as fill {WINDOWS} windows"
+    parser.add_argument("--mails", type=int, default=0, help=mails)
     parser.add_argument("--in-flight", type=int, default=usual.in_flight, help="the setting: messages begun at once")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 100_000, help="by default another each time")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many cut at the same time")
     parser.add_argument("--break", dest="form", default="", choices=broken.FORMS, help="spoil it")
     given = parser.parse_args()
-    plan = Plan(given.cuts, given.mails, given.in_flight, given.seed, given.form, given.jobs)
+    many = given.mails or max(MAILS, WINDOWS * given.in_flight)
+    plan = Plan(given.cuts, many, given.in_flight, given.seed, given.form, given.jobs)
     with scene.scratch() as folder:
         findings = harass(folder, plan)
     finish(findings)

@@ -19,6 +19,11 @@ def test_a_kill_at_a_system_call_doubles_only_what_was_handed_over_and_not_recor
     holds("syscalls", "--every", "30")
 
 
+def test_a_kill_while_several_messages_are_in_flight_doubles_only_those() -> None:
+    figures = holds("syscalls", "--path", "send", "--in-flight", "5", "--every", "25")
+    assert int(figures["send: most that came twice"]) > 1, "they went one after the other"
+
+
 def test_a_message_recorded_before_it_is_sent_is_noticed() -> None:
     options = ("--path", "send", "--every", "5", "--break", "settled-first")
     notices("syscalls", *options, words="never came")
@@ -26,12 +31,18 @@ def test_a_message_recorded_before_it_is_sent_is_noticed() -> None:
 
 def test_a_power_cut_loses_nothing() -> None:
     figures = holds("power", "--mails", "10", "--cuts", "300", "--seed", "1", "--jobs", "1")
-    assert int(figures["cuts after which 1 would be sent again"]) > 0, "the cuts met nothing"
+    assert int(figures["cuts after which any would be sent again"]) > 0, "the cuts met nothing"
 
 
-def test_commits_that_are_not_synced_are_noticed() -> None:
-    options = ("--mails", "5", "--cuts", "60", "--seed", "1", "--jobs", "1")
-    notices("power", *options, "--break", "unsynced", words="would be sent again")
+def test_a_power_cut_while_many_messages_are_in_flight_loses_nothing() -> None:
+    figures = holds("power", "--in-flight", "20", "--mails", "60", "--cuts", "100", "--seed", "1", "--jobs", "1")
+    assert int(figures["most to be sent again after a cut"]) > 1, "they went one after the other"
+
+
+@pytest.mark.parametrize("options", ["--mails 5", "--in-flight 20 --mails 60"])
+def test_commits_that_are_not_synced_are_noticed(options: str) -> None:
+    more = ("--cuts", "60", "--seed", "1", "--jobs", "1", "--break", "unsynced")
+    notices("power", *options.split(), *more, words="would be sent again")
 
 
 def test_what_cannot_be_recorded_is_not_sent() -> None:
