@@ -5,6 +5,9 @@ python -m tests.harness.broken FORM run --config DIR
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -15,7 +18,7 @@ from sqlalchemy import Engine, event
 
 from reminders import cli
 from reminders.jobs import deliver, taking
-from reminders.store import sending
+from reminders.store import journal, sending
 from reminders.store.sending import Ending, Message
 
 TOGETHER = 5
@@ -137,6 +140,53 @@ def heedless() -> None:
     scribe._commit = commit_anyway
 
 
+def journal_last() -> None:
+    """what was accepted is in the journal only after the commit that settles it"""
+    scribe = vars(deliver)["Scribe"]
+    commit = scribe._commit
+
+    async def enter_later(self: Any, accepted: Any) -> None:
+        self.late = accepted
+
+    def commit_first(self: Any, begun: Any, ended: Any) -> Any:
+        done = commit(self, begun, ended)
+        if self.late:
+            self._journal.append(self.late)
+        return done
+
+    scribe._enter, scribe._commit = enter_later, commit_first
+
+
+def journal_early() -> None:
+    """the journal says that a message was accepted before it goes out"""
+    passing = vars(deliver)["_Pass"]
+    send = passing._send
+
+    async def send_known(self: Any, ready: Any) -> None:
+        self._service.journal.append([self._line(each, ready) for each in ready.claimed])
+        await send(self, ready)
+
+    passing._send = send_known
+
+
+def journal_unsynced() -> None:
+    """what is written to the journal is not on the disk when it is relied on"""
+    vars(journal)["_write"] = os.write
+
+
+def unparted() -> None:
+    """the journal goes on in the midst of a line that was cut off"""
+
+    def append(self: Any, entries: Any) -> tuple[str, int, int]:
+        body = "".join(f"{json.dumps(journal._written(each))}\n" for each in entries).encode()
+        with self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT, fcntl.LOCK_EX) as file:
+            identity, start = self._begin(file), os.fstat(file).st_size
+            journal._write(file, body)
+            return identity, start, start + len(body)
+
+    vars(journal)["Journal"].append = append
+
+
 FORMS: dict[str, Callable[[], None]] = {
     "unfenced": unfenced,
     "renamed": renamed,
@@ -148,6 +198,10 @@ FORMS: dict[str, Callable[[], None]] = {
     "short-lease": short_lease,
     "ownerless": ownerless,
     "heedless": heedless,
+    "journal-last": journal_last,
+    "journal-early": journal_early,
+    "journal-unsynced": journal_unsynced,
+    "unparted": unparted,
 }
 
 

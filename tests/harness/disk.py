@@ -1,8 +1,9 @@
 """A disk that loses its power: what may be left of files whose writes were not all synced.
 
 A model, more forgetful than any file system in use: what was written since a file's last sync may each be there or not,
-whatever its order, or be torn. A file is there for certain once it was synced, or its folder was; one that was removed
-may come back until its folder is synced.
+whatever its order, or the last of it be torn: what was overwritten between two sectors, what was appended anywhere. A
+file is there for certain once it was synced, or its folder was; one that was removed may come back until its folder is
+synced.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Disk:
         for name, file in self._files.items():
             if file.removed and (loss == "kept" or (loss in ("random", "torn") and chance.random() < 0.5)):
                 continue
-            left = _lost(file.pending, loss, chance)
+            left = _lost(file, loss, chance)
             if file.certain is None and (loss == "dropped" or (loss == "random" and chance.random() < 0.5)):
                 continue
             found[name] = bytes(_applied(file.certain, left))
@@ -131,8 +132,9 @@ def _applied(certain: bytearray | None, changes: Iterable[Change]) -> bytearray:
     return data
 
 
-def _lost(pending: list[Change], loss: Loss, chance: random.Random) -> list[Change]:
+def _lost(file: File, loss: Loss, chance: random.Random) -> list[Change]:
     """Which of the changes are on the disk after all."""
+    pending = file.pending
     if loss == "dropped" or not pending:
         return []
     if loss == "kept":
@@ -141,6 +143,8 @@ def _lost(pending: list[Change], loss: Loss, chance: random.Random) -> list[Chan
     if loss == "random":
         return [piece for each in pending for piece in _pieces(each, sector) if chance.random() < 0.5]
     *whole, last = pending
+    if last.data and last.offset >= len(file.certain or b""):
+        return [*whole, Change(last.offset, last.data[: chance.randrange(len(last.data) + 1)])]
     pieces = _pieces(last, sector)
     return [*whole, *pieces[: chance.randrange(len(pieces) + 1)]]
 

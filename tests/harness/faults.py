@@ -17,15 +17,11 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import update
-
-from reminders.clock import SystemClock
 from reminders.jobs import scribe
 from reminders.settings import Settings
-from reminders.store import engine, tables
+from reminders.store import engine
 from tests.harness import broken, scene, tracing, worker
 from tests.harness.peer import Peer, peer
 from tests.harness.scene import Scene
@@ -122,7 +118,8 @@ def _heeded(calls: Sequence[Call]) -> list[str]:
 def _mended(made: Scene, sink: Peer, before: int, extra: int) -> list[str]:
     """Let a worker go on with a disk that is well again, and judge; `extra` copies may have come of it."""
     log = made.folder / "after.log"
-    _lapse(made)
+    with made.service() as service:
+        scene.lapse(service)
     code = worker.ended(*worker.fork(lambda: worker.live(made), log))
     sink.look()
     kept = sink.messages[before:]
@@ -133,13 +130,6 @@ def _mended(made: Scene, sink: Peer, before: int, extra: int) -> list[str]:
     if (copies := extra_copies(kept)) > extra:
         found.append(f"{copies} extra copies came of it, and no more than {extra} may")
     return found
-
-
-def _lapse(made: Scene) -> None:
-    """Let the time pass after which whoever ended without giving its claims back has lost them."""
-    with made.service() as service, service.store.writing() as tx:
-        long_ago = SystemClock().now() - timedelta(hours=1)
-        tx.execute(update(tables.outbox).where(tables.outbox.c.owner != "").values(lease_until=long_ago))
 
 
 def _fill(template: Scene, folder: Path, form: str, breaches: list[str]) -> str:

@@ -4,8 +4,11 @@
 
 A worker sends under strace. After each of its writes, syncs and removals the data folder is laid out as it might be
 found when the power fails there: what was not synced is dropped, kept, kept in part by chance, or torn in its last
-write (`tests.harness.disk`). Each is opened as the program would open it, recovered, and held against what had been
-accepted by that moment: whole, nothing called sent that was not accepted, and no more to be sent again than the window.
+write (`tests.harness.disk`). Each is opened as the program would open it and held against what had been accepted by
+that moment. First the database alone: it is whole, nothing is called sent in it that was not accepted, and no more
+would be sent again than the window. Then what is recovered from the journal beside it: whatever the database calls
+sent is in the journal too, the journal says nothing that was not accepted, the database knows it no further than it
+goes, nothing that stands in it would be sent again, and what is written after a line that was torn can be read.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 from reminders.clock import SystemClock
-from reminders.settings import Settings
-from reminders.store import engine, sending
+from reminders.jobs.deliver import recover
+from reminders.jobs.footing import doubt
+from reminders.jobs.service import Service
+from reminders.store import engine, replay
+from reminders.store.journal import Left, Line, Sent
 from tests.harness import broken, scene, tracing, worker
 from tests.harness.disk import LOSSES, Disk, Loss
 from tests.harness.peer import peer
@@ -69,11 +75,11 @@ def harass(folder: Path, plan: Plan) -> Findings:
     template, calls = record(folder, plan)
     recorded = time.monotonic() - begun
     disk = Disk(template / "var")
-    points = sum(disk.happen(call) for call in calls)
+    points = [f"{call.name} {Path(call.path).name}" for call in calls if disk.happen(call)]
     share = [plan.cuts // plan.jobs + (n < plan.cuts % plan.jobs) for n in range(plan.jobs)]
     plans = [replace(plan, cuts=cuts, seed=plan.seed + n) for n, cuts in enumerate(share)]
     totals: dict[str, object] = {"seed": plan.seed, "in flight": plan.in_flight, "mails": plan.mails}
-    totals |= {"calls that change the disk": points, "seconds to record": round(recorded, 1)}
+    totals |= {"calls that change the disk": len(points), "seconds to record": round(recorded, 1)}
     breaches: list[str] = []
     if plan.jobs > 1:
         with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:
@@ -108,12 +114,14 @@ def record(folder: Path, plan: Plan) -> tuple[Path, list[Call]]:
     return template, [replace(each, arguments=_moved(each.arguments, moved[1], moved[0])) for each in calls]
 
 
-def cut(template: Path, calls: Sequence[Call], points: int, plan: Plan) -> Findings:
-    """So many cuts, spread over all points."""
+def cut(template: Path, calls: Sequence[Call], points: Sequence[str], plan: Plan) -> Findings:
+    """So many cuts. `points` are the calls to cut at, each as what is done to which file."""
+    if plan.form:
+        broken.FORMS[plan.form]()
     chance = random.Random(plan.seed)
-    cuts = Counter(chance.choices(range(points), k=plan.cuts) if plan.cuts < points else _spread(points, plan.cuts))
+    cuts = Counter(_chosen(points, plan.cuts, chance))
     figures: Counter[str] = Counter()
-    most = 0
+    again: Counter[int] = Counter()
     breaches: list[str] = []
     disk, number, moment = Disk(template / "var"), -1, Moment(frozenset(), frozenset())
     with scene.scratch() as folder:
@@ -126,18 +134,25 @@ def cut(template: Path, calls: Sequence[Call], points: int, plan: Plan) -> Findi
             for nth in range(cuts[number]):
                 loss: Loss = LOSSES[(number + nth) % len(LOSSES)]
                 _lay_out(template, folder, disk.lose(loss, chance))
-                again, found = _judge(made, moment, plan)
+                left = _judge(made, moment, plan)
+                again[left.again] += 1
                 figures[f"cuts, unsynced {loss}"] += 1
-                figures["cuts after which any would be sent again"] += again > 0
-                most = max(most, again)
-                breaches += [f"cut {number} of {points}, unsynced {loss} (seed {plan.seed}): {each}" for each in found]
-    totals = {"cuts": plan.cuts, **dict(sorted(figures.items())), "most to be sent again after a cut": most}
-    return Findings(dict(totals), breaches)
+                figures["cuts after which any would be sent again"] += left.again > 0
+                figures["cuts after which any was known from the journal"] += left.known > 0
+                figures["cuts that tore the journal"] += left.torn
+                where = f"cut {number} of {len(points)}, unsynced {loss} (seed {plan.seed})"
+                breaches += [f"{where}: {each}" for each in left.breaches]
+    most = {"most to be sent again after a cut": max(again)}
+    return Findings({"cuts": plan.cuts, **dict(sorted(figures.items())), **most}, breaches)
 
 
-def _spread(points: int, cuts: int) -> Iterable[int]:
-    """The points over and over again."""
-    return (number % points for number in range(cuts))
+def _chosen(points: Sequence[str], cuts: int, chance: random.Random) -> Iterable[int]:
+    """All points over and over; of more points than cuts some by chance, and the rare kinds as often as the others."""
+    if cuts >= len(points):
+        return (number % len(points) for number in range(cuts))
+    kinds = Counter(points)
+    even = chance.choices(range(len(points)), [1 / kinds[each] for each in points], k=cuts // 2)
+    return [*even, *chance.choices(range(len(points)), k=cuts - len(even))]
 
 
 def _after(moment: Moment, call: Call) -> Moment:
@@ -159,30 +174,89 @@ def _lay_out(template: Path, folder: Path, files: dict[str, bytes]) -> None:
         path.write_bytes(data)
 
 
-def _judge(made: Scene, moment: Moment, plan: Plan) -> tuple[int, list[str]]:
-    """How many of the accepted messages would be sent again, and what is wrong."""
+@dataclass(slots=True)
+class _Left:
+    """What a cut left: how many the database alone would send `again`, and how many of these the journal knows."""
+
+    again: int = 0
+    known: int = 0
+    torn: bool = False
+    breaches: list[str] = field(default_factory=list)
+
+
+def _judge(made: Scene, moment: Moment, plan: Plan) -> _Left:
+    left = _Left()
     try:
-        found = engine.check(made.url)
-        with made.service() as service, service.store.writing() as tx:
-            now = SystemClock().now()
-            gone = sending.owners(tx)
-            sending.recover(tx, dead=gone, now=now, wall_now=now, max_attempts=Settings().attempts)
-        records = made.records()
+        left.breaches += engine.check(made.url)
+        with made.service() as service:
+            before = scene.records(service)
+            scene.lapse(service)
+            lines = _lines(service)
+            accepted = {each.entry.message_id for each in lines if isinstance(each.entry, Sent)}
+            left.torn = any(each.entry is None for each in lines)
+            left.breaches += _journal(service, lines)
+            if not left.breaches:
+                if found := doubt(service):
+                    left.breaches.append(f"nothing would be sent any more: {found.words}")
+                recover(service, SystemClock().now())
+                left.breaches += _goes_on(service, lines)
+            after = scene.records(service)
     except worker.EXPECTED as error:
-        return 0, [f"the store cannot be used: {error}"]
-    if len(records) != plan.mails:
-        found.append(f"{plan.mails} were owed, and the outbox has {len(records)}")
-    sent = {each.row.message_id for each in records if each.row.state == "sent"}
-    if unsent := sent - moment.answered:
-        found.append(f"{len(unsent)} are called sent and were not accepted: {sorted(unsent)[:3]}")
-    owed = {each.row.message_id for each in records if each.row.state == "owed"} | {""}
-    frozen = {each.row.message_id for each in records}
-    again = len(moment.begun & owed) + len(moment.begun - frozen)
-    if again > plan.in_flight:
-        found.append(f"{again} would be sent again; the window is {plan.in_flight}")
-    if unknown := moment.begun - frozen:
-        found.append(f"{len(unknown)} were handed over and nothing of it was recorded: {sorted(unknown)[:3]}")
-    return again, found
+        return _Left(breaches=[f"the store cannot be used: {error}"])
+    if len(before) != plan.mails:
+        left.breaches.append(f"{plan.mails} were owed, and the outbox has {len(before)}")
+    sent = {each.row.message_id for each in before if each.row.state == "sent"}
+    begun = {each.row.message_id for each in before if each.row.message_id}
+    doubtful = moment.begun - sent
+    left.again, left.known = len(doubtful), len(doubtful & accepted)
+    if left.again > plan.in_flight:
+        left.breaches.append(f"{left.again} would be sent again; the window is {plan.in_flight}")
+    recovered = {each.row.message_id for each in after if each.row.state == "sent"}
+    left.breaches += [
+        f"{len(wrong)} {words}: {sorted(wrong)[:3]}"
+        for words, wrong in (
+            ("are called sent and were not accepted", sent - moment.answered),
+            ("were handed over and nothing of it was recorded", moment.begun - begun),
+            ("are called sent and are not in the journal", sent - accepted),
+            ("are in the journal and were not accepted", accepted - moment.answered),
+            ("are called sent once the journal was read, and were not accepted", recovered - moment.answered),
+            ("stand in the journal and would be sent again", accepted - recovered),
+        )
+        if wrong
+    ]
+    if odd := {each.row.state for each in after} - {"sent", "owed"}:
+        left.breaches.append(f"after it some are {', '.join(sorted(odd))}")
+    return left
+
+
+def _lines(service: Service) -> list[Line]:
+    """What can be read of the journal; nothing while there is none."""
+    place = service.journal.place()
+    return list(service.journal.lines(place, 0)) if place else []
+
+
+def _journal(service: Service, lines: Sequence[Line]) -> list[str]:
+    """Whether the database knows the journal no further than it goes, and nothing of what is torn in it."""
+    place = service.journal.place()
+    with service.store.reading() as tx:
+        known = replay.position(tx, place.identity) if place else 0
+        remembered = place is None and replay.remembers(tx)
+    found = ["the journal is gone, and the database knew it"] if remembered else []
+    if place and known > place.size:
+        found.append(f"the database knows the journal up to {known}, and it ends at {place.size}")
+    if torn := [each.end for each in lines if each.entry is None and each.end <= known]:
+        found.append(f"lines of the journal that the database knows are torn, up to {torn}")
+    return found
+
+
+def _goes_on(service: Service, before: Sequence[Line]) -> list[str]:
+    """Whether the journal takes another line, and says all that it said."""
+    more = Left(0, "nobody", "by the harness", SystemClock().now())
+    service.journal.append([more])
+    entries = [each.entry for each in _lines(service) if each.entry is not None]
+    if entries != [*(each.entry for each in before if each.entry is not None), more]:
+        return ["the journal cannot be read any more once something was written to it"]
+    return []
 
 
 def _moved(text: str, before: str, after: str) -> str:

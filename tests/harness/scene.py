@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from reminders.clock import SystemClock
 from reminders.files import read_settings
@@ -77,14 +77,27 @@ class Scene:
 
     def records(self) -> list[Record]:
         """The whole outbox, oldest first, with its attempts; without bytes and history."""
-        with self.service() as service, service.store.reading() as tx:
-            columns = [each for each in tables.outbox.c if each.name not in _UNKEPT]
-            begun: dict[int, list[Attempt]] = {}
-            for each in tx.execute(select(tables.attempt).order_by(tables.attempt.c.id)):
-                facts = {name: each._mapping[name] for name in Attempt.__dataclass_fields__}
-                begun.setdefault(each.outbox, []).append(Attempt(**facts))
-            rows = tx.execute(select(*columns).order_by(tables.outbox.c.id))
-            return [Record(read_row(row._mapping), (), tuple(begun.get(row.id, ()))) for row in rows]
+        with self.service() as service:
+            return records(service)
+
+
+def records(service: Service) -> list[Record]:
+    """The same of a service that is open."""
+    with service.store.reading() as tx:
+        columns = [each for each in tables.outbox.c if each.name not in _UNKEPT]
+        begun: dict[int, list[Attempt]] = {}
+        for each in tx.execute(select(tables.attempt).order_by(tables.attempt.c.id)):
+            facts = {name: each._mapping[name] for name in Attempt.__dataclass_fields__}
+            begun.setdefault(each.outbox, []).append(Attempt(**facts))
+        rows = tx.execute(select(*columns).order_by(tables.outbox.c.id))
+        return [Record(read_row(row._mapping), (), tuple(begun.get(row.id, ()))) for row in rows]
+
+
+def lapse(service: Service) -> None:
+    """Let the time pass after which whoever ended without giving its claims back has lost them."""
+    with service.store.writing() as tx:
+        long_ago = SystemClock().now() - timedelta(hours=1)
+        tx.execute(update(tables.outbox).where(tables.outbox.c.owner != "").values(lease_until=long_ago))
 
 
 def settings(scene: Scene, port: int, in_flight: int = 1, more: Mapping[str, object] = MappingProxyType({})) -> None:
