@@ -9,12 +9,13 @@ import fcntl
 import json
 import os
 import secrets
+import sqlite3
 import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from reminders import cli
 from reminders.jobs import deliver, taking
@@ -101,11 +102,17 @@ def uncapped() -> None:
 
 
 def unsynced() -> None:
-    """SQLite runs with synchronous=NORMAL: a commit is not on the disk when it returns"""
+    """SQLite has synchronous=NORMAL, PostgreSQL synchronous_commit=off: a commit is not on the disk when it returns"""
+
+    @event.listens_for(Engine, "begin")
+    def loosen(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
     @event.listens_for(Engine, "connect")
-    def loosen(connection: Any, record: object) -> None:
-        connection.execute("PRAGMA synchronous=NORMAL")
+    def loosen_all(connection: Any, record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def short_lease() -> None:

@@ -1,6 +1,6 @@
 """PostgreSQL stopped at once (`pg_ctl stop -m immediate`) at random moments, while workers send.
 
-    python -m tests.harness.postgres --stops 50 [--break settled-first]
+    python -m tests.harness.postgres --stops 50 [--break unsynced]
 
 Two workers send, and go on whatever happens; the server is stopped as by a crash and started again, so many times.
 Then all must come to rest: nothing lost, and no more extra copies than stops times workers times the window.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -29,18 +30,21 @@ from tests.harness.verdict import UNREST, Findings, finish, judge, summary
 from tests.store import postgres
 
 WORKERS = 2
-IDLE = 60.0
-"""Seconds without progress after which something is stuck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do. `up` is how many seconds the server is up at most between two stops."""
+    """What to do.
+
+    `up` is how many seconds the server is up at most between two stops, `idle` how many without progress show that
+    something is stuck.
+    """
 
     stops: int = 50
     in_flight: int = 1
     seed: int = 1
     up: float = 1.0
+    idle: float = 60.0
     form: str = ""
 
 
@@ -72,7 +76,7 @@ def harass(folder: Path, plan: Plan) -> Findings:
             time.sleep(chance.uniform(0, plan.up))
             server.stop()
             server.start()
-        at_rest = _settled(made.url)
+        at_rest = _settled(made.url, plan.idle)
         ended = [process.poll() for process in workers]
         for process in workers:
             process.send_signal(signal.SIGKILL)
@@ -81,19 +85,21 @@ def harass(folder: Path, plan: Plan) -> Findings:
         kills = plan.stops * WORKERS
         facts = {"mails": mails, "kills": kills, "window": plan.in_flight, "attempts": Settings().attempts}
         breaches = [*judge(records, sink.messages, **facts), *engine.check(made.url)]
+    said = (folder / "workers.log").read_text()
     if any(code is not None for code in ended):
-        breaches.append(f"workers ended with {ended}: {(folder / 'workers.log').read_text()[-3000:]}")
+        breaches.insert(0, f"workers ended with {ended}: {said[-3000:]}")
     if not at_rest:
-        breaches.append("not all came to rest")
+        breaches.insert(0, f"not all came to rest; what a worker said last: {said.strip().rpartition(chr(10))[2]}")
     figures: dict[str, object] = {"seed": plan.seed, "stops": plan.stops, "workers": WORKERS, "mails owed": mails}
+    figures |= {"passes broken off": len(re.findall("(?m)^(no mail can be sent|the store: )", said))}
     figures |= {"in flight": plan.in_flight} | summary(records, sink.messages)
     return Findings(figures | {"seconds": round(time.monotonic() - begun, 1)}, breaches)
 
 
-def _settled(url: str) -> bool:
+def _settled(url: str, idle: float) -> bool:
     """Wait until nothing is owed or in hand; False when nothing moves any more."""
     since, before = time.monotonic(), -1
-    while time.monotonic() - since < IDLE:
+    while time.monotonic() - since < idle:
         try:
             counts = _unrest(url)
         except DBAPIError:
@@ -121,11 +127,13 @@ def main() -> None:
     parser.add_argument("--stops", type=int, default=usual.stops)
     parser.add_argument("--in-flight", type=int, default=usual.in_flight, help="the setting: messages begun at once")
     parser.add_argument("--up", type=float, default=usual.up, help="seconds that the server is up at most")
+    parser.add_argument("--idle", type=float, default=usual.idle, help="seconds without progress that show the end")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 100_000, help="by default another each time")
     parser.add_argument("--break", dest="form", default="", choices=broken.FORMS, help="spoil the workers")
     given = parser.parse_args()
+    plan = Plan(given.stops, given.in_flight, given.seed, given.up, given.idle, given.form)
     with scene.scratch() as folder:
-        findings = harass(folder, Plan(given.stops, given.in_flight, given.seed, given.up, given.form))
+        findings = harass(folder, plan)
     finish(findings)
 
 

@@ -1,4 +1,4 @@
-"""Workers that are frozen, and a database that is stopped under them."""
+"""Workers that are frozen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,3 @@ def test_a_worker_frozen_beyond_its_lease_doubles_nothing_but_what_it_had_handed
 
 def test_a_fence_that_lets_anybody_through_is_noticed() -> None:
     notices("frozen", "--times", "0", "--seed", "1", "--break", "ownerless", words="mailed 2 times|went 2 times")
-
-
-def test_nothing_is_lost_when_postgresql_is_stopped() -> None:
-    holds("postgres", "--stops", "2", "--up", "0.5", "--seed", "1")
