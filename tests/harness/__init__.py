@@ -2,6 +2,7 @@
 
     python -m tests.harness.kills     kill -9 of a sending worker at random, 10,000 times
     python -m tests.harness.lives     kill -9 of the whole program
+    python -m tests.harness.deadly    mails that kill whoever composes them
     python -m tests.harness.syscalls  a kill at every system call of plan, send, retry, reload, migrate
     python -m tests.harness.power     10,000 simulated power cuts over what a worker wrote
     python -m tests.harness.faults    a full disk or an I/O error at every Nth write and sync

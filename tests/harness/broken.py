@@ -101,6 +101,20 @@ def uncapped() -> None:
     sending.recover = lambda tx, *, max_attempts, **facts: recover(tx, max_attempts=1_000_000, **facts)
 
 
+def undying() -> None:
+    """a mail that workers die of is claimed again and again, without end"""
+    sending.DEATHS = 1_000_000
+
+
+def crowded() -> None:
+    """a mail that a worker died of is claimed together with others, like any"""
+
+    def candidates(tx: Any, now: Any, wall_now: Any, most: int, per_domain: int, *, alone: bool) -> Any:
+        return list(tx.execute(sending._DUE, {"now": now, "wall_now": wall_now, "full": [], "most": most}))
+
+    sending._candidates = candidates
+
+
 def unsynced() -> None:
     """SQLite has synchronous=NORMAL, PostgreSQL synchronous_commit=off: a commit is not on the disk when it returns"""
 
@@ -201,6 +215,8 @@ FORMS: dict[str, Callable[[], None]] = {
     "together": together,
     "unrecovered": unrecovered,
     "uncapped": uncapped,
+    "undying": undying,
+    "crowded": crowded,
     "unsynced": unsynced,
     "short-lease": short_lease,
     "ownerless": ownerless,
