@@ -1,6 +1,6 @@
 """A worker that is frozen (SIGSTOP) for longer than its lease, and goes on as if nothing had happened.
 
-    python -m tests.harness.frozen [--times 100] [--break ownerless]
+    python -m tests.harness.frozen [--times 100] [--at DOT] [--break ownerless]
 
 First at each step of a message: the receiving end holds its answer back, the worker is stopped, the answer is given,
 the lease runs out, another worker takes over and sends all there is; then the first one is let go. Then at random
@@ -16,7 +16,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,8 +49,8 @@ def live(made: Scene, form: str) -> int:
     return worker.live(made)
 
 
-def harass(folder: Path, times: int, seed: int, form: str = "") -> Findings:
-    """Freeze at each step, then so many times at random."""
+def harass(folder: Path, times: int, seed: int, steps: Sequence[str] = STEPS, form: str = "") -> Findings:
+    """Freeze at each of the steps, then so many times at random."""
     begun = time.monotonic()
     template = scene.make(folder / "template", MAILS)
     chance = random.Random(seed)
@@ -66,7 +66,7 @@ def harass(folder: Path, times: int, seed: int, form: str = "") -> Findings:
         figures["extra copies of what had been handed over"] += copies
         breaches.extend(f"frozen {name}: {each}" for each in found)
 
-    for step in STEPS:
+    for step in steps:
         one(f"at {step}", ("--hold", step), _held)
     for number in range(times):
         length = chance.uniform(0, 0.4)
@@ -127,11 +127,12 @@ def _freeze(made: Scene, sink: Peer, moment: Callable[[Peer], None], form: str) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=100, help="how often at random, besides once at each step")
+    parser.add_argument("--at", nargs="+", choices=STEPS, default=STEPS, help="at which steps; at all")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 100_000, help="by default another each time")
     parser.add_argument("--break", dest="form", default="", choices=broken.FORMS, help="spoil the workers")
     given = parser.parse_args()
     with scene.scratch() as folder:
-        findings = harass(folder, given.times, given.seed, given.form)
+        findings = harass(folder, given.times, given.seed, given.at, given.form)
     finish(findings)
 
 
