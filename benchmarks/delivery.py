@@ -40,7 +40,7 @@ from reminders.jobs.service import Service, data_folder, database_url, read_key
 from reminders.store.engine import open_store
 
 ROUNDS = 3
-SESSIONS, WIDTH = 8, 25
+SESSIONS, WIDTH = 8, 50
 """Connections of smtp-source, and of ours at the wider window."""
 MANY = 100
 """Messages that one commit covers, in the wider window (W)."""

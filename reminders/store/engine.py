@@ -23,7 +23,7 @@ from reminders.errors import RemindersError, WrongUse
 from reminders.store import tables
 from reminders.store.journal import Unwritable
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The migration that this program works with. They are numbered, so that older and newer can be told apart."""
 VERSION_TABLE = "reminders_version"
 """Where the database says which migration it stands at; also what tells that it is ours."""
