@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, event
 
 from reminders import cli
 from reminders.jobs import deliver, taking
-from reminders.store import journal, sending
+from reminders.store import journal, packing, sending
 from reminders.store.sending import Ending, Message
 
 TOGETHER = 5
@@ -195,6 +195,11 @@ def journal_unsynced() -> None:
     vars(journal)["_write"] = os.write
 
 
+def unkept() -> None:
+    """what frozen messages have in common is not kept"""
+    packing.save = lambda tx, commons: None
+
+
 def unparted() -> None:
     """the journal goes on in the midst of a line that was cut off"""
 
@@ -224,6 +229,7 @@ FORMS: dict[str, Callable[[], None]] = {
     "journal-last": journal_last,
     "journal-early": journal_early,
     "journal-unsynced": journal_unsynced,
+    "unkept": unkept,
     "unparted": unparted,
 }
 

@@ -24,6 +24,7 @@ from sqlalchemy import select
 
 from reminders.jobs.service import Service
 from reminders.mail.compose import Letter, Templates
+from reminders.mail.skeleton import Composed
 from reminders.settings import Settings
 from reminders.store import engine, tables
 from reminders.store.ledger import Record
@@ -94,7 +95,7 @@ def _live(made: Scene, deadly: Collection[str]) -> int:
     """One life of a worker, which ends when it renders one of these people's mails."""
     compose = Service.compose
 
-    def compose_or_die(self: Service, templates: Templates, letter: Letter) -> bytes:
+    def compose_or_die(self: Service, templates: Templates, letter: Letter) -> Composed:
         if letter.subscriber.address in deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         return compose(self, templates, letter)

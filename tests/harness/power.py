@@ -8,7 +8,8 @@ write (`tests.harness.disk`). Each is opened as the program would open it and he
 that moment. First the database alone: it is whole, nothing is called sent in it that was not accepted, and no more
 would be sent again than the window. Then what is recovered from the journal beside it: whatever the database calls
 sent is in the journal too, the journal says nothing that was not accepted, the database knows it no further than it
-goes, nothing that stands in it would be sent again, and what is written after a line that was torn can be read.
+goes, nothing that stands in it would be sent again, and what is written after a line that was torn can be read. What
+will be sent again is the same bytes.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 
+from sqlalchemy import select
+
 from reminders.clock import SystemClock
 from reminders.jobs.deliver import recover
 from reminders.jobs.footing import doubt
 from reminders.jobs.service import Service
-from reminders.store import engine, replay
+from reminders.store import engine, packing, replay, tables
 from reminders.store.journal import Left, Line, Sent
+from reminders.store.rows import read_row
 from tests.harness import broken, scene, tracing, worker
 from tests.harness.disk import LOSSES, Disk, Loss
 from tests.harness.peer import peer
@@ -63,9 +67,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What the network had seen when the power failed: messages handed over whole, and those answered."""
+    """What the network had seen when the power failed: messages handed over whole, as such, and those answered."""
 
-    begun: frozenset[str]
+    begun: Mapping[str, bytes]
     answered: frozenset[str]
 
 
@@ -123,7 +127,7 @@ def cut(template: Path, calls: Sequence[Call], points: Sequence[str], plan: Plan
     figures: Counter[str] = Counter()
     again: Counter[int] = Counter()
     breaches: list[str] = []
-    disk, number, moment = Disk(template / "var"), -1, Moment(frozenset(), frozenset())
+    disk, number, moment = Disk(template / "var"), -1, Moment({}, frozenset())
     with scene.scratch() as folder:
         made = Scene(folder)
         for call in calls:
@@ -157,7 +161,8 @@ def _chosen(points: Sequence[str], cuts: int, chance: random.Random) -> Iterable
 
 def _after(moment: Moment, call: Call) -> Moment:
     if call.name in ("sendto", "sendmsg", "write") and call.data.endswith(DOT) and (found := _ID.search(call.data)):
-        return replace(moment, begun=moment.begun | {found[1].decode()})
+        data = call.data.removesuffix(DOT[2:]).replace(b"\r\n..", b"\r\n.")
+        return replace(moment, begun={**moment.begun, found[1].decode(): data})
     if call.name in ("recvfrom", "recvmsg") and call.number > 0:
         found_all = {each.decode() for each in _KEPT.findall(call.data)}
         return replace(moment, answered=moment.answered | found_all) if found_all else moment
@@ -201,13 +206,14 @@ def _judge(made: Scene, moment: Moment, plan: Plan) -> _Left:
                 recover(service, SystemClock().now())
                 left.breaches += _goes_on(service, lines)
             after = scene.records(service)
+            left.breaches += _same(service, moment)
     except worker.EXPECTED as error:
         return _Left(breaches=[f"the store cannot be used: {error}"])
     if len(before) != plan.mails:
         left.breaches.append(f"{plan.mails} were owed, and the outbox has {len(before)}")
     sent = {each.row.message_id for each in before if each.row.state == "sent"}
     begun = {each.row.message_id for each in before if each.row.message_id}
-    doubtful = moment.begun - sent
+    doubtful = moment.begun.keys() - sent
     left.again, left.known = len(doubtful), len(doubtful & accepted)
     if left.again > plan.in_flight:
         left.breaches.append(f"{left.again} would be sent again; the window is {plan.in_flight}")
@@ -216,7 +222,7 @@ def _judge(made: Scene, moment: Moment, plan: Plan) -> _Left:
         f"{len(wrong)} {words}: {sorted(wrong)[:3]}"
         for words, wrong in (
             ("are called sent and were not accepted", sent - moment.answered),
-            ("were handed over and nothing of it was recorded", moment.begun - begun),
+            ("were handed over and nothing of it was recorded", moment.begun.keys() - begun),
             ("are called sent and are not in the journal", sent - accepted),
             ("are in the journal and were not accepted", accepted - moment.answered),
             ("are called sent once the journal was read, and were not accepted", recovered - moment.answered),
@@ -247,6 +253,18 @@ def _journal(service: Service, lines: Sequence[Line]) -> list[str]:
     if torn := [each.end for each in lines if each.entry is None and each.end <= known]:
         found.append(f"lines of the journal that the database knows are torn, up to {torn}")
     return found
+
+
+def _same(service: Service, moment: Moment) -> list[str]:
+    """Whether the bytes of what will be sent again are there, and are those that went out."""
+    frozen = select(tables.outbox).where(tables.outbox.c.state == "owed", tables.outbox.c.body.is_not(None))
+    with service.store.reading() as tx:
+        rows = [row for row in tx.execute(frozen) if row.message_id in moment.begun]
+        presets = packing.load(tx, {row.preset for row in rows if row.preset})
+    if lost := [row.message_id for row in rows if row.preset and row.preset not in presets]:
+        return [f"the bytes of {len(lost)} cannot be had any more: {lost[:3]}"]
+    again = {row.message_id: read_row(row._mapping, presets).body for row in rows}
+    return [f"{id} would be sent again with other bytes" for id, body in again.items() if body != moment.begun[id]]
 
 
 def _goes_on(service: Service, before: Sequence[Line]) -> list[str]:

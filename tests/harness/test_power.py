@@ -37,10 +37,9 @@ def test_commits_that_are_not_synced_are_noticed(options: str) -> None:
         ("journal-last", "--mails 5 --cuts 60", "called sent and are not in the journal"),
         ("journal-unsynced", "--mails 5 --cuts 60", "called sent and are not in the journal"),
         ("journal-early", "--mails 5 --cuts 60", "in the journal and were not accepted"),
+        ("unkept", "--mails 5 --cuts 60", "cannot be had any more"),
         ("unparted", "--mails 1 --cuts 360", "cannot be read any more"),  # so many that its line is torn for certain
     ],
 )
-def test_a_journal_that_is_not_the_first_to_know_or_cannot_go_on_is_noticed(
-    form: str, options: str, words: str
-) -> None:
+def test_what_is_not_kept_as_a_cut_needs_it_is_noticed(form: str, options: str, words: str) -> None:
     notices("power", "--seed", "1", "--jobs", "1", *options.split(), "--break", form, words=words)
