@@ -1,4 +1,4 @@
-"""The daemon with its mistrust of clocks taken out, for `test_clock_set.py` to notice.
+"""The daemon with its mistrust of clocks taken out, for `clock_set` to notice.
 
 python -m tests.flows.broken_clock FORM run --config DIR
 """

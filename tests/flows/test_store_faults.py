@@ -1,4 +1,4 @@
-"""Faults of the database and its disk (B1-B11): what cannot be recorded is not sent, and goes on by itself after."""
+"""Faults of the database and its disk (B1-B11, without B3): what cannot be recorded is not sent, and goes on after."""
 
 from __future__ import annotations
 
@@ -223,40 +223,6 @@ def test_a_disk_that_fails_ends_a_worker_and_not_the_server_of_feeds(tmp_path: P
             assert daemon.process.poll() is None
     finally:
         daemon.kill()
-
-
-# B3: another program keeps the database locked
-
-
-def test_a_locked_database_is_waited_for_and_feeds_are_served(tmp_path: Path) -> None:
-    program = (
-        "-c",
-        "from reminders.store import engine; engine.PATIENCE = 0.5\nfrom reminders.cli import main; main()",
-    )
-    place = Place(tmp_path)
-    with relay(tmp_path / "mails.jsonl") as sink:
-        place.people(["amina@example.org"])
-        place.settings(sink.port)
-        place.begin()
-        daemon = place.start(program)
-        try:
-            wait_for(daemon.answers)
-            with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other:
-                other.execute("BEGIN EXCLUSIVE")
-                place.event("talk", "closes", time_from_now(**JUST_DUE))
-                wait_for(lambda: daemon.printed().count("kept locked by another program") > 1)
-                assert daemon.get("/feeds/all.ics").status_code == 200
-                assert sink.kept() == []
-                second = place.start(program)  # one that starts meanwhile serves what was published
-                wait_for(second.answers)
-                assert second.get("/feeds/all.ics").status_code == 200
-                assert second.stop() == 0
-                other.execute("ROLLBACK")
-            wait_for(sink.kept)
-            assert daemon.stop() == 0
-            assert "Traceback" not in daemon.printed() + second.printed()
-        finally:
-            daemon.kill()
 
 
 # B4: it cannot be written

@@ -1,0 +1,1 @@
+"""Nobody is to notice by silence: whatever stops, within two ticks something is red."""
