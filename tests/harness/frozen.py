@@ -62,7 +62,7 @@ def harass(folder: Path, times: int, seed: int, steps: Sequence[str] = STEPS, fo
         with peer(made.folder / "mails.jsonl", *options) as sink:
             scene.settings(made, sink.port)
             copies, found = _freeze(made, sink, moment, form)
-        figures[f"frozen {name.partition(' number')[0]}"] += 1
+        figures[f"frozen {name.partition(', number')[0]}"] += 1
         figures["extra copies of what had been handed over"] += copies
         breaches.extend(f"frozen {name}: {each}" for each in found)
 
