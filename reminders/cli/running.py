@@ -171,7 +171,7 @@ def _where_mail_goes(service: Service) -> str:
 
 def _warn(service: Service) -> None:
     """What keeps mail back, or does not, is said at each start."""
-    from reminders.cli.outbox import paused_words
+    from reminders.cli.notices import paused_words
     from reminders.store import forecast, pauses
 
     with service.store.reading() as tx:
