@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reminders.cli.options import clock_time, counted
+from reminders.telemetry import discreet
 
 if TYPE_CHECKING:
     from reminders.store.ledger import Batch, Record
@@ -79,7 +81,7 @@ def kept_back_facts(held: Sequence[Batch], pause: Pause | None) -> dict[str, Any
     """The batches that are held and the pause, for other programs."""
     return {
         "held": [
-            {"batch": batch.number, "mails": batch.mails, "first": [facts(row) for row in batch.first]}
+            {"batch": batch.number, "mails": batch.mails, "first": [facts(_discreet(row)) for row in batch.first]}
             for batch in held
         ],
         "paused": None if pause is None else {"since": pause.since, "why": pause.why},
@@ -91,7 +93,7 @@ def kept_back_words(held: Sequence[Batch], pause: Pause | None, zone: str) -> It
     for batch in held:
         yield f"Held in batch {batch.number}: {counted(batch.mails, 'mail')}, the first of them:"
         for row in batch.first:
-            yield line(row, zone)
+            yield line(_discreet(row), zone)
     if pause is not None:
         yield paused_words(pause, zone)
 
@@ -100,3 +102,7 @@ def paused_words(pause: Pause, zone: str) -> str:
     """The pause as a sentence."""
     why = f" ({pause.why})" if pause.why else ""
     return f"Paused since {clock_time(pause.since, zone)}{why}: nothing is mailed until `reminders resume`."
+
+
+def _discreet(row: Row) -> Row:
+    return replace(row, reply=discreet(row.reply))

@@ -25,9 +25,34 @@ LISTED = 20
 NUMBER = click.IntRange(1, 2**31 - 1)
 
 
-@click.group()
-def outbox() -> None:
-    """Every notice: what was mailed, what waits, what was dropped and why."""
+class _Group(click.Group):
+    """A group that also does something by itself; options before a subcommand are handed on to it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        given: list[str] = []
+        if ctx.get_parameter_source("config") is click.core.ParameterSource.COMMANDLINE:
+            given += ["--config", str(ctx.params["config"])]
+        if ctx.params["as_json"]:
+            given.append("--json")
+        return name, command, [*given, *rest]
+
+
+@click.group(cls=_Group, invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+def outbox(context: click.Context, config: Path, as_json: bool) -> None:
+    """Every notice: what was mailed, what waits, what was dropped and why.
+
+    Without a COMMAND: how many there are, what waits longest, what keeps mails back, and what went wrong last.
+    """
+    from reminders.cli.overview import overview
+
+    if context.invoked_subcommand is None:
+        overview(config, as_json)
 
 
 @outbox.command("list")
