@@ -87,7 +87,7 @@ def published_occurrences(dated: PublishedDate, first: date, last: date) -> Iter
         return
     for each in occurrences(dated.date, first, last):
         if dated.date.repeats is None or not dated.earlier:
-            yield replace(dated, date=each)
+            yield dated if each is dated.date else replace(dated, date=each)
         elif (stand := _stand(dated, day_of(each))) is not None:
             yield stand
 

@@ -175,9 +175,11 @@ def prepare_apart(
 
 def compose_rows(service: Service, claimed: tuple[Claimed, ...], message_id: str, now: datetime) -> bytes:
     """The message of claimed rows, as the bytes that go over the wire."""
-    letters = (_letter(service, each, message_id, now) for each in claimed)
-    first, *others = sorted(letters, key=lambda each: each.date.when.first or date.max)
-    return service.compose(claimed[0].book.templates, replace(first, others=tuple(others)))
+    first, *others = (_letter(service, each, message_id, now) for each in claimed)
+    if others:
+        first, *others = sorted((first, *others), key=lambda each: each.date.when.first or date.max)
+        first = replace(first, others=tuple(others))
+    return service.compose(claimed[0].book.templates, first)
 
 
 def _letter(service: Service, claimed: Claimed, message_id: str, now: datetime) -> Letter:

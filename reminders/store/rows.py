@@ -8,13 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, Text, bindparam, func, select
 
 from reminders.planning.notices import Notice, NoticeKind, Reason
-from reminders.store.tables import history, outbox
+from reminders.store.tables import Instant, history, outbox
 
+LONGEST = 500
+"""Characters of what the history tells of a reply."""
 _CHANGE = outbox.update().where(outbox.c.id == bindparam("row"))
 _LOG = history.insert()
+_LOG_REPLY = history.insert().from_select(
+    ["outbox", "at", "state", "reason"],
+    select(
+        *(outbox.c.id, bindparam("at", type_=Instant()), bindparam("after", type_=Text())),
+        func.substr(func.rtrim(bindparam("words", type_=Text()) + " " + outbox.c.reply), 1, LONGEST),
+    )
+    .where(outbox.c.id.in_(bindparam("rows", expanding=True)))
+    .order_by(outbox.c.id),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +110,8 @@ def log(tx: Connection, ids: Collection[int], state: str, reason: str, now: date
     """Add a line to the history of each of these rows."""
     if ids:
         tx.execute(_LOG, [{"outbox": id, "at": now, "state": state, "reason": reason} for id in ids])
+
+
+def log_reply(tx: Connection, ids: Collection[int], state: str, words: str, now: datetime) -> None:
+    """The same, with words and then the reply that is each row's own."""
+    tx.execute(_LOG_REPLY, {"rows": sorted(ids), "at": now, "after": state, "words": words})

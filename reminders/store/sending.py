@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, func, literal_column, null, or_, select, update
 from sqlalchemy import Row as StoredRow
 
 from reminders.planning.notices import NoticeKind, Reason
 from reminders.store.engine import take_turns
 from reminders.store.outbox import IN_DOUBT, KNOWN_SENT, LOST
-from reminders.store.rows import Row, log, read_row
-from reminders.store.tables import IN_HAND, OWED, attempt, in_hand, outbox, subscriber
+from reminders.store.rows import Row, log, log_reply, read_row
+from reminders.store.tables import IN_HAND, OWED, Instant, attempt, in_hand, outbox, subscriber
 
 LATE = timedelta(hours=1)
 """A reminder sent this long after it was due is late."""
@@ -59,6 +59,7 @@ _THEIRS = (
     .order_by(outbox.c.id)
     .with_for_update()
 )
+_OWN = select(func.count(), func.max(outbox.c.deaths)).where(IN_HAND, outbox.c.owner == bindparam("by"))
 _BUNDLED = update(outbox).where(outbox.c.id.in_(bindparam("rows", expanding=True))).values(bundle=bindparam("lead"))
 _GOT = (
     select(outbox.c.subscriber, outbox.c.message_id, outbox.c.settled_at)
@@ -98,13 +99,36 @@ _PEOPLE = (
     select(subscriber.c.id).where(subscriber.c.id.in_(bindparam("people", expanding=True))).order_by(subscriber.c.id)
 )
 _CHANGE = outbox.update().where(outbox.c.id == bindparam("row"))
-_BEGUN = attempt.insert()
+# What is alike in all rows is in the statement itself, because each value of a row costs.
+_START = _CHANGE.values(
+    state=literal_column("'sending'"),
+    attempts=outbox.c.attempts + literal_column("1"),
+    lease_until=bindparam("until"),
+    message_id=bindparam("message_id"),
+    composed_at=bindparam("composed_at"),
+    body=bindparam("body"),
+)
+_BEGUN = attempt.insert().from_select(
+    ["outbox", "number", "message_id", "owner", "started_at", "phase", "code", "reply", "outcome"],
+    select(
+        *(outbox.c.id, outbox.c.attempts, outbox.c.message_id, outbox.c.owner, bindparam("now", type_=Instant())),
+        *(literal_column(each) for each in ("''", "0", "''", "''")),
+    )
+    .where(outbox.c.id.in_(bindparam("rows", expanding=True)))
+    .order_by(outbox.c.id),
+)
 _ENDED = (
     attempt.update()
     .where(attempt.c.outbox == bindparam("row"), attempt.c.number == bindparam("nth"))
     .where(attempt.c.owner == bindparam("by"))
-    .where(or_(attempt.c.outcome == "", attempt.c.phase == bindparam("lost")))
+    .where(or_(attempt.c.outcome == literal_column("''"), attempt.c.phase == literal_column(f"'{LOST}'")))
+    .values({each: bindparam(each) for each in ("ended_at", "phase", "code", "reply", "outcome")})
 )
+_FREE = _CHANGE.values(
+    {each: bindparam(each) for each in ("state", "reason", "next_at", "settled_at", "reply", "tries")}
+    | {"owner": literal_column("''"), "lease_until": null()}
+)
+_OVER = _FREE.values(body=null())
 
 Locked = StoredRow[int, int, str, str, int, int, str, str]
 
@@ -161,8 +185,8 @@ def claim(
     and nothing beside it. Claims take turns, so that all this holds for all machines together.
     """
     take_turns(tx, "claim")
-    own = list(tx.execute(select(outbox.c.deaths).where(IN_HAND, outbox.c.owner == owner)).scalars())
-    if any(own):
+    own, deaths = tx.execute(_OWN, {"by": owner}).one()
+    if deaths:
         return []
     chosen: list[StoredRow[Any]] = []
     for _ in range(ROUNDS):
@@ -293,23 +317,15 @@ def begin(
             drop(tx, each.row, reason, now, owner=owner)
     stay = [each for each in own if locked[each.row].subscriber not in gone]
     if stay:
-        _change(
-            tx,
-            (
-                {"row": each.row, "state": "sending", "attempts": locked[each.row].attempts + 1}
-                | {"lease_until": wall_now + lease, "message_id": each.message_id}
-                | {"composed_at": each.composed_at, "body": each.body}
-                for each in stay
-            ),
-        )
-        fresh = {"owner": owner, "started_at": now, "phase": "", "code": 0, "reply": "", "outcome": ""}
         tx.execute(
-            _BEGUN,
+            _START,
             [
-                {"outbox": each.row, "number": locked[each.row].attempts + 1, "message_id": each.message_id, **fresh}
+                {"row": each.row, "until": wall_now + lease, "message_id": each.message_id}
+                | {"composed_at": each.composed_at, "body": each.body}
                 for each in stay
             ],
         )
+        tx.execute(_BEGUN, {"rows": [each.row for each in stay], "now": now})
     return {each.row for each in stay}
 
 
@@ -325,7 +341,8 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
     locked = _locked(tx, [each.row for each in endings])
     _end_attempts(tx, [each for each in endings if each.number], owner, now)
     own: set[int] = set()
-    changed: list[dict[str, Any]] = []
+    free: list[dict[str, Any]] = []
+    over: list[dict[str, Any]] = []
     story: dict[tuple[str, str], list[int]] = {}
     for each in endings:
         row = locked[each.row]
@@ -340,19 +357,19 @@ def settle(tx: Connection, endings: Sequence[Ending], owner: str, *, now: dateti
         rests = each.outcome in ("sent", "failed", "shadow") or (each.outcome == "uncertain" and not each.next_at)
         doubt = each.outcome == "uncertain" or (not rests and row.reason == IN_DOUBT)
         state = "dropped" if each.outcome == "shadow" else each.outcome
-        columns: dict[str, Any] = {"row": each.row, "state": state if rests else "owed", "owner": ""}
-        columns |= {"lease_until": None, "next_at": each.next_at, "reply": each.reply}
+        columns: dict[str, Any] = {"row": each.row, "state": state if rests else "owed"}
+        columns |= {"next_at": each.next_at, "reply": each.reply, "settled_at": now if rests else None}
         reason = Reason.SHADOW.value if each.outcome == "shadow" else ""
-        columns |= {"reason": IN_DOUBT if doubt else reason, "settled_at": now if rests else None}
+        columns |= {"reason": IN_DOUBT if doubt else reason}
         columns |= {"tries": row.tries + (not rests and (each.outcome != "released" or each.next_at is not None))}
-        changed.append(columns)
+        (over if columns["state"] in ("sent", "dropped") else free).append(columns)
         if each.outcome != "released":
             story.setdefault((columns["state"], _words(each)), []).append(each.row)
-    over = ("sent", "dropped")
-    _change(tx, (each for each in changed if each["state"] not in over))
-    _change(tx, ({**each, "body": None} for each in changed if each["state"] in over))
+    for statement, rows in ((_FREE, free), (_OVER, over)):
+        if rows:
+            tx.execute(statement, rows)
     for (after, words), ids in story.items():
-        log(tx, ids, after, words, now)
+        log_reply(tx, ids, after, words, now)
     return own
 
 
@@ -436,7 +453,7 @@ def _end_attempts(tx: Connection, endings: Sequence[Ending], owner: str, now: da
         tx.execute(
             _ENDED,
             [
-                {"row": each.row, "nth": each.number, "by": owner, "lost": LOST, "ended_at": now}
+                {"row": each.row, "nth": each.number, "by": owner, "ended_at": now}
                 | {"phase": each.phase, "code": each.code, "reply": each.reply, "outcome": each.outcome}
                 for each in endings
             ],
@@ -444,5 +461,5 @@ def _end_attempts(tx: Connection, endings: Sequence[Ending], owner: str, now: da
 
 
 def _words(ending: Ending) -> str:
-    words = " ".join(part for part in (ending.outcome, ending.phase, str(ending.code or ""), ending.reply) if part)
-    return words[:500]
+    """What its history says of it before the reply."""
+    return " ".join(part for part in (ending.outcome, ending.phase, str(ending.code or "")) if part)

@@ -6,7 +6,9 @@ above it. Two axes of time never meet in one column: `next_at` and `lease_until`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -55,6 +57,15 @@ class Instant(TypeDecorator[datetime]):
             return None
         instant: datetime = value
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        # Rows that are written or read together have their instants in common.
+        process = super().bind_processor(dialect)
+        return process and lru_cache(maxsize=256)(process)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        process = super().result_processor(dialect, coltype)
+        return process and lru_cache(maxsize=256)(process)
 
 
 Id = BigInteger().with_variant(Integer, "sqlite")
