@@ -37,7 +37,7 @@ from reminders.jobs.deliver import Delivered, deliver, transport_of
 from reminders.jobs.refresh import refresh
 from reminders.jobs.remind import remind
 from reminders.jobs.service import Service, data_folder, database_url, read_key
-from reminders.store.engine import open_store
+from reminders.store.schema import open_store
 
 ROUNDS = 3
 SESSIONS, WIDTH = 8, 25

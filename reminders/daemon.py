@@ -45,7 +45,8 @@ from reminders.jobs.service import Service
 from reminders.jobs.taking import Handled
 from reminders.jobs.tidy import Tidied, tidy
 from reminders.mail.envelope import Transport
-from reminders.store.engine import PATIENCE, TROUBLE, words
+from reminders.store.connections import PATIENCE
+from reminders.store.engine import TROUBLE, words
 from reminders.store.reports import Recorded
 from reminders.web.server import WebServer
 

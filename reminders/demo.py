@@ -27,7 +27,7 @@ from reminders.jobs.taking import Handled
 from reminders.mail.folder import FolderTransport
 from reminders.planning.notices import Notice, NoticeKind
 from reminders.serving import application
-from reminders.store import engine, ledger
+from reminders.store import ledger, schema
 from reminders.web.server import listen
 
 LONDON = ZoneInfo("Europe/London")
@@ -195,7 +195,7 @@ def replay_service(config: Path, public_url: str) -> Service:
     (config / SETTINGS).write_text(text, encoding="utf-8")
     settings = read_settings(config, {})
     make_key(config.parent)
-    store = engine.create(database_url(settings, config))
+    store = schema.create(database_url(settings, config))
     return Service(settings, config, store, read_key(settings, config.parent))
 
 

@@ -73,7 +73,7 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
     from reminders.jobs.deliver import transport_of
     from reminders.jobs.service import database_url
     from reminders.serving import StoreWatch, application, kept_shelf, stand_in
-    from reminders.store.engine import absent, open_store
+    from reminders.store.schema import absent, open_store
     from reminders.telemetry import start_logging
     from reminders.web.server import listen
 

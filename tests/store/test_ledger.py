@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from reminders.planning.notices import Reason
 from reminders.store import ledger, sending
-from reminders.store.engine import Store, check
+from reminders.store.backups import check
+from reminders.store.engine import Store
 from reminders.store.ledger import PutOff
 from reminders.store.tables import STATES, outbox
 from tests.store.builders import (
