@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from reminders.catalogue import wording
 from reminders.catalogue.events import read_fact
 from reminders.clock import SystemClock, Uptime
-from reminders.daemon import Daemon, Happening, run
+from reminders.daemon import Daemon, Happening
 from reminders.errors import RemindersError, WrongUse
 from reminders.files import SETTINGS, read_settings, shipped
 from reminders.jobs.refresh import Refreshed
@@ -26,6 +26,7 @@ from reminders.jobs.service import Service, database_url, make_key, read_key
 from reminders.jobs.taking import Handled
 from reminders.mail.folder import FolderTransport
 from reminders.planning.notices import Notice, NoticeKind
+from reminders.process import run
 from reminders.serving import application
 from reminders.store import ledger, schema
 from reminders.web.server import listen
