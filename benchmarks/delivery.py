@@ -40,7 +40,7 @@ from reminders.process import start as run
 from reminders.store.schema import open_store
 
 ROUNDS = 3
-SESSIONS, WIDTH = 8, 25
+SESSIONS, WIDTH = 8, 50
 """Connections of smtp-source, and of ours at the wider window."""
 MANY = 100
 """Messages that one commit covers, in the wider window (W)."""

@@ -20,7 +20,7 @@ from reminders.mail import compose, verp
 from reminders.mail.compose import Letter, Templates
 from reminders.mail.compose import Service as Sender
 from reminders.mail.envelope import Envelope
-from reminders.mail.skeleton import Composer
+from reminders.mail.skeleton import Composed, Composer
 from reminders.mail.templates import FOLDER
 from reminders.planning.notices import Notice
 from reminders.settings import Settings
@@ -82,7 +82,7 @@ class Service:
         """Work with these files from now on: they have just become the last good ones."""
         self._book = book
 
-    def compose(self, templates: Templates, letter: Letter) -> bytes:
+    def compose(self, templates: Templates, letter: Letter) -> Composed:
         """The message of a letter, signed where there is a key; raises as `compose.compose` does."""
         composer = self._composer
         if composer is None or composer.templates is not templates:

@@ -13,11 +13,12 @@ from reminders.jobs import clockwatch
 from reminders.jobs.service import Book, Service, message_id_of
 from reminders.mail.compose import Letter
 from reminders.mail.envelope import Envelope
+from reminders.mail.skeleton import Composed
 from reminders.planning import plan
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, outbox, pace, pauses, people, sending
+from reminders.store import events, outbox, pace, packing, pauses, people, sending
 from reminders.store.outbox import IN_DOUBT
 from reminders.store.sending import LATE, Message
 
@@ -144,18 +145,19 @@ def prepare(service: Service, claimed: tuple[Claimed, ...], now: datetime) -> Re
     """
     row = claimed[0].row
     try:
-        data, composed_at, message_id = row.body, row.composed_at or now, row.message_id
-        if data is not None and row.reason != IN_DOUBT:
-            same = now - composed_at <= LATE and compose_rows(service, claimed, message_id, composed_at) == data
-            data = data if same else None
-        if data is None:
+        made = None if row.body is None else Composed(row.body)
+        composed_at, message_id = row.composed_at or now, row.message_id
+        if made is not None and row.reason != IN_DOUBT:
+            anew = compose_rows(service, claimed, message_id, composed_at)
+            made = anew if now - composed_at <= LATE and anew.data == row.body else None
+        if made is None:
             composed_at, message_id = now, message_id_of(service.settings, row.notice, row.attempts)
-            data = compose_rows(service, claimed, message_id, composed_at)
+            made = compose_rows(service, claimed, message_id, composed_at)
         recipient = service.settings.redirect_all or claimed[0].subscriber.address
         envelope = service.envelope(row.id, recipient)
-        packed = sending.pack(data)
-        messages = tuple(Message(each.row.id, message_id, packed, composed_at) for each in claimed)
-        return Ready(claimed, messages, data, envelope)
+        packed = packing.pack(made.data, made.common)
+        messages = tuple(Message(each.row.id, message_id, packed, composed_at, made.common) for each in claimed)
+        return Ready(claimed, messages, made.data, envelope)
     except Exception as error:  # whatever a template or a fact does, it is this message's failure and no other's
         return f"cannot be composed: {error}"
 
@@ -173,8 +175,8 @@ def prepare_apart(
     return [*bad, (good, prepare(service, good, now))] if bad and good else bad or [(claimed, ready)]
 
 
-def compose_rows(service: Service, claimed: tuple[Claimed, ...], message_id: str, now: datetime) -> bytes:
-    """The message of claimed rows, as the bytes that go over the wire."""
+def compose_rows(service: Service, claimed: tuple[Claimed, ...], message_id: str, now: datetime) -> Composed:
+    """The message of claimed rows, as it goes over the wire."""
     first, *others = (_letter(service, each, message_id, now) for each in claimed)
     if others:
         first, *others = sorted((first, *others), key=lambda each: each.date.when.first or date.max)

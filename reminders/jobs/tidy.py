@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from reminders.jobs import braking
 from reminders.jobs.drawing import stamp_feeds
 from reminders.jobs.service import Service
-from reminders.store import events, forecast, ledger, people
+from reminders.store import events, forecast, ledger, packing, people
 from reminders.store.forecast import Surplus
 
 MONTH = timedelta(days=30.4375)
@@ -37,6 +37,8 @@ def tidy(service: Service, now: datetime) -> Tidied:
     foresees is accepted a day further.
     """
     months = service.settings.keep_past
+    with service.store.writing() as tx:
+        packing.tidy(tx)
     with service.store.writing(alone=events.TURN) as tx:
         expired = len(ledger.expire(tx, now))
         book = service.book(tx)

@@ -57,6 +57,14 @@ Signer = Callable[[bytes], bytes]
 """Adds a signature to a finished message."""
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message, and what it has in common with those of others: nobody's own, and "" where that is not known."""
+
+    data: bytes
+    common: bytes = b""
+
+
 class Composer:
     """Composes letters from one set of templates, as `compose` does and faster; any thread may ask.
 
@@ -70,10 +78,11 @@ class Composer:
         self._known: OrderedDict[tuple[object, ...], _Known] = OrderedDict()
         self._lock = Lock()
 
-    def compose(self, letter: Letter) -> bytes:
+    def compose(self, letter: Letter) -> Composed:
         """The whole message; raises as `compose` does."""
-        data = self._filled(letter) or compose(self.templates, letter)
-        return self._signer(data) if self._signer else data
+        skeleton = self.skeleton(letter) if _is_ordinary(letter) else None
+        data = skeleton.fill(letter) if skeleton else compose(self.templates, letter)
+        return Composed(self._signer(data) if self._signer else data, skeleton.common if skeleton else b"")
 
     def skeleton(self, letter: Letter) -> Skeleton | None:
         """What is the same for all whose letters differ in the person only; None where there is no telling."""
@@ -98,12 +107,6 @@ class Composer:
                     self._known.popitem(last=False)
         return known.skeleton
 
-    def _filled(self, letter: Letter) -> bytes | None:
-        if not _is_ordinary(letter):
-            return None
-        skeleton = self.skeleton(letter)
-        return skeleton.fill(letter) if skeleton else None
-
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -118,6 +121,7 @@ class Skeleton:
 
     def __init__(self, pieces: Sequence[bytes | Fill]) -> None:
         self._pieces = pieces
+        self.common = b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
     def fill(self, letter: Letter) -> bytes:
         """The message of a letter: one of those it was made for, in all but the person."""

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 
 HEADER = "X-Report-ID"
 """The header of a mail that holds its signed id: returned headers and complaints bring it back."""
@@ -20,6 +21,7 @@ PATTERN = re.compile(r"(?<![0-9a-z])([1-9][0-9]{0,18})-([a-z2-7]{16})(?![a-z0-9]
 """What looks like a signed id."""
 
 
+@lru_cache(maxsize=256)  # asked for the message and its envelope
 def sign(key: bytes, id: int) -> str:
     """The signed id of a row of the outbox: its number, and a MAC of 80 bits of its own purpose."""
     made = hmac.new(key, f"report:{id}".encode(), hashlib.sha256).digest()[:10]

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, or_, select, true, update
 
 from reminders.planning.notices import Reason
+from reminders.store import packing
 from reminders.store.outbox import IN_DOUBT, OVER_LIMIT
 from reminders.store.rows import Row, log, read_row
 from reminders.store.tables import AT_REST, IN_HAND, OWED, STATES, attempt, history, outbox
@@ -127,7 +128,10 @@ def listing(tx: Connection, states: Collection[str] = (), limit: int = 100) -> l
 def show(tx: Connection, id: int) -> Record | None:
     """One row with its history, its attempts and its bytes."""
     found = tx.execute(select(outbox).where(outbox.c.id == id)).one_or_none()
-    return None if found is None else _record(tx, read_row(found._mapping))
+    if found is None:
+        return None
+    presets = packing.load(tx, {found.preset} if found.preset else set())
+    return _record(tx, read_row(found._mapping, presets))
 
 
 def why(tx: Connection, event: str, subscriber: int) -> list[Record]:

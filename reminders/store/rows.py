@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Text, bindparam, func, select
 
 from reminders.planning.notices import Notice, NoticeKind, Reason
+from reminders.store.packing import unpack
 from reminders.store.tables import Instant, history, outbox
 
+_NONE: Mapping[int, bytes] = {}
 LONGEST = 500
 """Characters of what the history tells of a reply."""
 _CHANGE = outbox.update().where(outbox.c.id == bindparam("row"))
@@ -60,8 +61,8 @@ class Row:
     bundle: int | None = None
 
 
-def read_row(stored: Mapping[Any, Any]) -> Row:
-    """The row that these columns of the outbox are; `body` may be left out."""
+def read_row(stored: Mapping[Any, Any], presets: Mapping[int, bytes] = _NONE) -> Row:
+    """The row that these columns of the outbox are; `body` may be left out, or else needs its preset."""
     reason = stored["reason"]
     notice = Notice(
         kind=NoticeKind(stored["kind"]),
@@ -91,7 +92,7 @@ def read_row(stored: Mapping[Any, Any]) -> Row:
         lease_until=stored["lease_until"],
         message_id=stored["message_id"],
         composed_at=stored["composed_at"],
-        body=None if body is None else zlib.decompress(body),
+        body=None if body is None else unpack(body, presets[stored["preset"]] if stored["preset"] else b""),
         reply=stored["reply"],
         owed_at=stored["owed_at"],
         settled_at=stored["settled_at"],

@@ -14,7 +14,7 @@ from reminders.store import tables
 from reminders.store.connections import RESTORE, VERSION_TABLE, Damaged, code, connect, name_of, parse
 from reminders.store.engine import Store
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The migration that this program works with. They are numbered, so that older and newer can be told apart."""
 
 

@@ -13,7 +13,6 @@ Two axes of time: `now` is event time, `wall_now` (leases and waiting) the real 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from sqlalchemy import Connection, bindparam, exists, func, literal_column, null
 from sqlalchemy import Row as StoredRow
 
 from reminders.planning.notices import NoticeKind, Reason
+from reminders.store import packing
 from reminders.store.engine import take_turns
 from reminders.store.outbox import IN_DOUBT, KNOWN_SENT, LOST
 from reminders.store.rows import Row, log, log_reply, read_row
@@ -107,6 +107,7 @@ _START = _CHANGE.values(
     message_id=bindparam("message_id"),
     composed_at=bindparam("composed_at"),
     body=bindparam("body"),
+    preset=bindparam("preset"),
 )
 _BEGUN = attempt.insert().from_select(
     ["outbox", "number", "message_id", "owner", "started_at", "phase", "code", "reply", "outcome"],
@@ -135,12 +136,13 @@ Locked = StoredRow[int, int, str, str, int, int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A claimed row's message, ready to be begun: `body` are its very bytes, compressed by `pack`."""
+    """A claimed row's message, ready to be begun: `body` are its very bytes, packed against `common`."""
 
     row: int
     message_id: str
     body: bytes
     composed_at: datetime
+    common: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +160,6 @@ class Ending:
     phase: str
     code: int
     next_at: datetime | None = None
-
-
-def pack(body: bytes) -> bytes:
-    """Bytes as they are kept; it costs more time than writing them down, and needs no transaction."""
-    return zlib.compress(body, 1)
 
 
 def claim(
@@ -199,14 +196,14 @@ def claim(
     ids = [row.id for bundle in bundles for row in bundle]
     if ids:
         tx.execute(_CLAIMED, {"rows": ids, "by": owner, "until": wall_now + lease})
+    presets = packing.load(tx, {row.preset for bundle in bundles for row in bundle if row.preset and row.body})
     taken = {"state": "claimed", "owner": owner, "lease_until": wall_now + lease}
-    return [
-        tuple(
-            read_row({**row._mapping, **taken, "bundle": row.bundle or (bundle[0].id if len(bundle) > 1 else None)})
-            for row in bundle
-        )
-        for bundle in bundles
-    ]
+
+    def read(row: StoredRow[Any], bundle: list[StoredRow[Any]]) -> Row:
+        lead = row.bundle or (bundle[0].id if len(bundle) > 1 else None)
+        return read_row({**row._mapping, **taken, "bundle": lead}, presets)
+
+    return [tuple(read(row, bundle) for row in bundle) for bundle in bundles]
 
 
 def _candidates(
@@ -317,11 +314,12 @@ def begin(
             drop(tx, each.row, reason, now, owner=owner)
     stay = [each for each in own if locked[each.row].subscriber not in gone]
     if stay:
+        packing.save(tx, {each.common for each in stay})
         tx.execute(
             _START,
             [
                 {"row": each.row, "until": wall_now + lease, "message_id": each.message_id}
-                | {"composed_at": each.composed_at, "body": each.body}
+                | {"composed_at": each.composed_at, "body": each.body, "preset": packing.number(each.common)}
                 for each in stay
             ],
         )

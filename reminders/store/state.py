@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Connection, Text, cast, delete, select
+from sqlalchemy import BigInteger, Connection, Text, bindparam, cast, delete, select
 
 from reminders.store.tables import insert, state, upsert
 
 Value = str | int | datetime
+# Built once: one of these is asked for with every few mails.
+_GET = select(state.c.value).where(state.c.name == bindparam("name"))
 
 
 def get(tx: Connection, name: str) -> Value | None:
     """The value put last, as the type it was put as; None when there is none."""
-    stored = tx.execute(select(state.c.value).where(state.c.name == name)).scalar_one_or_none()
+    stored = tx.execute(_GET, {"name": name}).scalar_one_or_none()
     if stored is None:
         return None
     value: str | int | dict[str, str] = json.loads(stored)

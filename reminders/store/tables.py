@@ -223,9 +223,9 @@ subscription = Table(
 )
 Index("ix_subscription_subscriber", subscription.c.subscriber)
 
-# One row per notice: plan, ledger and audit in one. `body` is the message as frozen at its first attempt, compressed,
-# until it is sent or dropped. `tries` counts how often it was put back, `attempts` how often DATA was begun, `deaths`
-# how often a worker died with it in hand before that. Rows of one `bundle` go as one message.
+# One row per notice: plan, ledger and audit in one. `body` is the message as frozen at its first attempt, packed
+# against its `preset`, until it is sent or dropped. `tries` counts how often it was put back, `attempts` how often DATA
+# was begun, `deaths` how often a worker died with it in hand before that. Rows of one `bundle` go as one message.
 outbox = Table(
     "outbox",
     metadata,
@@ -259,11 +259,20 @@ outbox = Table(
     Column("batch", Integer, nullable=False),
     Column("deaths", Integer, nullable=False, server_default="0"),
     Column("bundle", Integer),
+    Column("preset", BigInteger),
     UniqueConstraint("key"),
     CheckConstraint(f"state IN {STATES}", name="state"),
     CheckConstraint("(state IN ('claimed', 'sending')) = (owner <> '')", name="owner"),
     CheckConstraint("uncertain_policy IN ('resend', 'hold')", name="policy"),
     sqlite_autoincrement=True,
+)
+
+# What frozen messages have in common (`store.packing`), compressed.
+preset = Table(
+    "preset",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
 )
 
 # The parts of the outbox, each with its own partial index: one index over all states would tempt SQLite to sort
@@ -355,13 +364,23 @@ report = Table(
 
 def insert(tx: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An insert that may say what happens ``on_conflict``, in the words of the database at hand."""
-    return postgresql.insert(table) if tx.dialect.name == "postgresql" else sqlite.insert(table)
+    return inserting(tx.dialect.name, table)
+
+
+def inserting(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """The same in the words of a database named."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def upsert(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, all with the same columns; one whose primary key is there already is overwritten."""
     if rows:
-        key = [column.name for column in table.primary_key]
-        statement = insert(tx, table)
-        changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
-        tx.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+        tx.execute(_upserting(tx.dialect.name, table, tuple(rows[0])), rows)
+
+
+@lru_cache(maxsize=64)  # building a statement costs more than running it
+def _upserting(dialect: str, table: Table, columns: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
+    key = [column.name for column in table.primary_key]
+    statement = inserting(dialect, table)
+    changed = {name: statement.excluded[name] for name in columns if name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)

@@ -112,7 +112,9 @@ def outcome(make: Any, written: Letter) -> bytes | str:
 
 
 def assert_same(composer: Composer, written: Letter) -> None:
-    assert outcome(composer.compose, written) == outcome(lambda each: compose(composer.templates, each), written)
+    assert outcome(lambda each: composer.compose(each).data, written) == outcome(
+        lambda each: compose(composer.templates, each), written
+    )
 
 
 @settings(max_examples=250, deadline=None)
@@ -286,7 +288,7 @@ def test_facts_that_change_are_in_the_next_mail() -> None:
     composer = Composer(TEMPLATES)
     for note in ("Room 1", "Room 2", "Room 1"):
         about = event("talking-2019", date(note=note))
-        assert f"Note: {note}".encode() in composer.compose(letter(about=about))
+        assert f"Note: {note}".encode() in composer.compose(letter(about=about)).data
         assert_same(composer, letter(about=about))
     for contact in ("desk@example.org", "other@example.org"):
         assert_same(composer, replace(letter(), service=replace(SERVICE, contact=contact, mail_from=contact)))
@@ -332,5 +334,19 @@ def test_every_fact_of_a_letter_is_known_to_be_personal_or_common() -> None:
 
 def test_a_message_is_signed_when_a_signer_is_given() -> None:
     signed = Composer(TEMPLATES, lambda data: b"Signed: yes\r\n" + data)
-    assert signed.compose(letter()) == b"Signed: yes\r\n" + compose(TEMPLATES, letter())
+    assert signed.compose(letter()).data == b"Signed: yes\r\n" + compose(TEMPLATES, letter())
     assert set(NoticeKind) == {written.notice.kind for written in CASE_LETTERS.values()}
+
+
+@pytest.mark.parametrize("case", CASE_LETTERS)
+def test_what_a_message_has_in_common_with_others_is_nobodys(case: str) -> None:
+    about = CASE_LETTERS[case]
+    common = COMPOSER.compose(about).common
+    person = about.subscriber
+    mine = (person.name, person.address, about.unsubscribe_url, about.calendars_url, about.message_id, about.report_id)
+    assert not [each for each in mine if each and each.encode() in common]
+    assert bool(common) == (not about.others)
+
+
+def test_what_is_composed_plainly_has_nothing_in_common_that_is_known() -> None:
+    assert COMPOSER.compose(letter(name="Amina\u2028Bo")).common == b""

@@ -58,12 +58,12 @@ def test_opendkim_verifies_every_kind_of_mail_and_none_that_was_changed(algorith
     (tmp_path / "record").write_text(record(key(algorithm)))
     expected = {}
     for case, letter in CASE_LETTERS.items():
-        data = composer.compose(letter)
+        data = composer.compose(letter).data
         assert (b"\r\nList-Unsubscribe: " in data) == ("List-Unsubscribe" in covered(data))
         assert (b"\r\nList-Unsubscribe-Post: " in data) == ("List-Unsubscribe-Post" in covered(data))
         (tmp_path / f"{case}.eml").write_bytes(data)
         expected[f"{case}.eml"] = "verifies"
-    data = composer.compose(CASE_LETTERS["moved"])
+    data = composer.compose(CASE_LETTERS["moved"]).data
     for name, was, becomes in (
         ("changed-body.eml", b"has changed", b"has chanced"),
         ("changed-link.eml", b"List-Unsubscribe: <https://dates", b"List-Unsubscribe: <https://evil"),

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from reminders.planning.notices import Notice, NoticeKind
 from reminders.planning.subscribers import Audience, Member, Selection
-from reminders.store import ledger, outbox, people, sending
+from reminders.store import ledger, outbox, packing, people, sending
 from reminders.store.engine import Store
 from reminders.store.outbox import Owed
 from reminders.store.rows import Row
@@ -86,7 +86,7 @@ def begin(
 
 
 def begin_in(tx: Connection, row: Row, owner: str = "w1", *, body: bytes = b"the mail", wall: datetime = WALL) -> bool:
-    message = Message(row.id, f"<{row.notice.key[:20]}@example.org>", sending.pack(body), NOW)
+    message = Message(row.id, f"<{row.notice.key[:20]}@example.org>", packing.pack(body), NOW)
     return sending.begin(tx, [message], owner, now=NOW, wall_now=wall, lease=LEASE) == {row.id}
 
 

@@ -10,7 +10,7 @@ import pytest
 from reminders.errors import RemindersError
 from reminders.mail.reports import Finding, Report, ReportKind
 from reminders.planning.subscribers import Subscriber
-from reminders.store import people, reports, sending
+from reminders.store import packing, people, reports, sending
 from reminders.store.engine import Store
 from reminders.store.reports import Recorded
 from tests.store.builders import (
@@ -133,7 +133,7 @@ def test_what_came_back_is_told_of_every_notice_that_went_as_the_same_message(st
         (rows,) = sending.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE)
     assert len(rows) == 5
     with store.writing() as tx:
-        messages = [sending.Message(row.id, "<one@example.org>", sending.pack(b"mail"), NOW) for row in rows]
+        messages = [sending.Message(row.id, "<one@example.org>", packing.pack(b"mail"), NOW) for row in rows]
         sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE)
         endings = [sending.Ending(row.id, 1, "sent", "ok", "dot", 250) for row in rows]
         sending.settle(tx, endings, "w1", now=NOW)

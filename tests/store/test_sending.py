@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from reminders.planning.notices import Notice, Reason, Told
-from reminders.store import events, ledger, outbox, people, sending
+from reminders.store import events, ledger, outbox, packing, people, sending
 from reminders.store.engine import Store
 from reminders.store.rows import Row
 from reminders.store.sending import Ending, Message
@@ -170,7 +170,7 @@ def test_message_id_and_bytes_are_those_of_the_last_attempt(store: Store) -> Non
     assert second is not None
     assert (second.body, second.attempts) == (b"first\r\n" * 1_000, 1)
     with store.writing() as tx:
-        other = Message(second.id, "<other@example.org>", sending.pack(b"other"), NOW + MINUTE)
+        other = Message(second.id, "<other@example.org>", packing.pack(b"other"), NOW + MINUTE)
         assert sending.begin(tx, [other], "w1", now=NOW, wall_now=WALL, lease=LEASE) == {second.id}
     kept = look(store, second.id)
     assert (kept.body, kept.message_id, kept.composed_at) == (b"other", "<other@example.org>", NOW + MINUTE)
@@ -495,7 +495,7 @@ def test_a_message_of_several_rows_is_begun_and_ends_as_one(store: Store) -> Non
     invite(store)
     owe(store, *_late(1, "a", "b", "c", "d"))
     (message,) = _claim_messages(store)
-    messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+    messages = [Message(id, "<digest@example.org>", packing.pack(b"all"), NOW) for id in message]
     with store.writing() as tx:
         assert sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE) == {1, 2, 3, 4}
     recover(store, "w1")
@@ -514,7 +514,7 @@ def test_a_message_of_several_rows_is_not_begun_if_one_is_gone(store: Store) -> 
     (message,) = _claim_messages(store)
     with store.writing() as tx:
         assert sending.drop(tx, 3, Reason.CANCELLED, NOW)
-        messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+        messages = [Message(id, "<digest@example.org>", packing.pack(b"all"), NOW) for id in message]
         assert sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE) == set()
     assert {look(store, id).state for id in (1, 2, 4)} == {"claimed"}
 
@@ -546,7 +546,7 @@ def test_rows_that_went_as_one_message_count_as_one_for_the_day(store: Store) ->
     owe(store, *_late(1, "a", "b", "c", "d"))
     (message,) = _claim_messages(store, per_person=2)
     with store.writing() as tx:
-        messages = [Message(id, "<digest@example.org>", sending.pack(b"all"), NOW) for id in message]
+        messages = [Message(id, "<digest@example.org>", packing.pack(b"all"), NOW) for id in message]
         sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE)
         sending.settle(tx, [Ending(id, 1, "sent", "ok", "dot", 250) for id in message], "w1", now=NOW)
     owe(store, reminder(1, rule="more"))
