@@ -30,14 +30,14 @@ from benchmarks.process import PROJECT, PYTHON, environment, peak
 from benchmarks.servers import program
 from benchmarks.service import service
 from reminders.clock import FixedClock
-from reminders.daemon import start as run
 from reminders.files import read_settings
 from reminders.jobs import workers
 from reminders.jobs.deliver import Delivered, deliver, transport_of
 from reminders.jobs.refresh import refresh
 from reminders.jobs.remind import remind
 from reminders.jobs.service import Service, data_folder, database_url, read_key
-from reminders.store.engine import open_store
+from reminders.process import start as run
+from reminders.store.schema import open_store
 
 ROUNDS = 3
 SESSIONS, WIDTH = 8, 50

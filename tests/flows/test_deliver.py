@@ -355,7 +355,7 @@ def test_a_message_that_was_sent_is_known_as_sent_although_the_database_was_lock
     import sqlite3
     import threading
 
-    import reminders.store.engine as engine
+    from reminders.store import connections
 
     file = str(walk.service.data / "reminders.sqlite")
     held = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
@@ -369,7 +369,7 @@ def test_a_message_that_was_sent_is_known_as_sent_although_the_database_was_lock
                 accepted = await whole(data, *asked)  # type: ignore[arg-type]  # handed on
                 if not held.in_transaction and len(server.received) == 1:
                     held.execute("BEGIN IMMEDIATE")
-                    threading.Timer(engine.PATIENCE * 1.5, held.execute, ["ROLLBACK"]).start()
+                    threading.Timer(connections.PATIENCE * 1.5, held.execute, ["ROLLBACK"]).start()
                 return accepted
 
             transport.send = send  # type: ignore[assignment,method-assign]  # the lock comes just then

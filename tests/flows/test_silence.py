@@ -14,7 +14,7 @@ import pytest
 
 from reminders.clock import SystemClock
 from reminders.store import pauses
-from reminders.store.engine import PATIENCE
+from reminders.store.connections import PATIENCE
 from tests.edges.watcher import Watcher, watching
 from tests.flows.service import REMINDERS, Place, Relay, Running, relay, time_from_now, wait_for
 

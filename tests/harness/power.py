@@ -25,7 +25,7 @@ from pathlib import Path
 
 from reminders.clock import SystemClock
 from reminders.settings import Settings
-from reminders.store import engine, sending
+from reminders.store import backups, sending
 from tests.harness import broken, scene, tracing, worker
 from tests.harness.disk import LOSSES, Disk, Loss
 from tests.harness.peer import peer
@@ -155,7 +155,7 @@ def _lay_out(template: Path, folder: Path, files: dict[str, bytes]) -> None:
 def _judge(made: Scene, moment: Moment, plan: Plan) -> tuple[int, list[str]]:
     """How many of the accepted messages would be sent again, and what is wrong."""
     try:
-        found = engine.check(made.url)
+        found = backups.check(made.url)
         with made.service() as service, service.store.writing() as tx:
             now = SystemClock().now()
             gone = sending.owners(tx)
