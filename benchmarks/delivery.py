@@ -30,14 +30,14 @@ from benchmarks.process import PROJECT, PYTHON, environment, peak
 from benchmarks.servers import program
 from benchmarks.service import service
 from reminders.clock import FixedClock
-from reminders.daemon import start as run
 from reminders.files import read_settings
 from reminders.jobs import workers
 from reminders.jobs.deliver import Delivered, deliver, transport_of
 from reminders.jobs.refresh import refresh
 from reminders.jobs.remind import remind
 from reminders.jobs.service import Service, data_folder, database_url, read_key
-from reminders.store.engine import open_store
+from reminders.process import start as run
+from reminders.store.schema import open_store
 
 ROUNDS = 3
 SESSIONS, WIDTH = 8, 50
@@ -99,11 +99,18 @@ def figures(scale: Scale) -> Iterator[Figure | Missing]:
                 found = send()
                 if number:
                     taken[each].append(found)
+        people, dates = max(1, mails // 10), 100
+        peaks = [_ours(folder, port, people * each, MANY, WIDTH, events=each).peak for each in (1, dates)]
     if source is None:
         yield Missing("smtp-source", POSTFIX)
     if "django" not in taken:
         yield Missing("Django", DJANGO)
     yield from _compared(taken, f"{mails:,} mails of {size / 1000:.1f} kB")
+    few, many = (
+        Series(f"peak of memory, {number:,} mails owed to {people:,} people", "MB", (each,))
+        for number, each in zip((people, people * dates), peaks, strict=True)
+    )
+    yield Figure(many, few)
 
 
 def _compared(taken: dict[str, list[Sent]], what: str) -> Iterator[Figure]:
@@ -127,14 +134,22 @@ def _compared(taken: dict[str, list[Sent]], what: str) -> Iterator[Figure]:
         yield Figure(Series(f"peak of memory, {said}", "MB", tuple(one.peak for one in found)))
 
 
-def _ours(folder: Path, port: int, mails: int, window: int, connections: int, processes: int = 1) -> Sent:
-    """The product: an outbox of its own that owes everything, and so many workers that deliver it, a process each."""
+def _ours(
+    folder: Path, port: int, mails: int, window: int, connections: int, processes: int = 1, events: int = 1
+) -> Sent:
+    """The product: an outbox of its own that owes everything, and so many workers that deliver it, a process each.
+
+    Everybody is owed a reminder of each of so many `events`.
+    """
     with TemporaryDirectory(dir=folder) as name:
         config = Path(name) / "config"
         (config / "events").mkdir(parents=True)
-        (config / "events" / "one.yaml").write_text(EVENT, encoding="utf-8")
-        write_people(config, mails)
-        with service(config, SETTINGS.format(port=port, window=window, connections=connections)) as running:
+        for number in range(events):
+            text = EVENT.replace("talking-2030", f"talking-{number}")
+            (config / "events" / f"{number}.yaml").write_text(text, encoding="utf-8")
+        write_people(config, mails // events)
+        settings = SETTINGS.format(port=port, window=window, connections=connections)
+        with service(config, settings + ("per_person: 0\n" if events > 1 else "")) as running:
             refresh(running, PUBLISHED)
             assert remind(running, DUE).owed == mails
         command = [PYTHON, "-m", "benchmarks.delivery", str(config)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reminders.files import read_settings
 from reminders.jobs.service import Service, data_folder, database_url, make_key, read_key
-from reminders.store.engine import create
+from reminders.store.schema import create
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from reminders.clock import FixedClock
 from reminders.jobs.refresh import refresh
 from reminders.jobs.service import Service, database_url
 from reminders.serving import SHELF, StoreReader
-from reminders.store.engine import open_store
+from reminders.store.schema import open_store
 from reminders.web.kept import Kept
 from reminders.web.site import Shown, Site
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from reminders.catalogue import wording
 from reminders.catalogue.events import read_fact
 from reminders.clock import SystemClock, Uptime
-from reminders.daemon import Daemon, Happening, run
+from reminders.daemon import Daemon, Happening
 from reminders.errors import RemindersError, WrongUse
 from reminders.files import SETTINGS, read_settings, shipped
 from reminders.jobs.refresh import Refreshed
@@ -26,8 +26,9 @@ from reminders.jobs.service import Service, database_url, make_key, read_key
 from reminders.jobs.taking import Handled
 from reminders.mail.folder import FolderTransport
 from reminders.planning.notices import Notice, NoticeKind
+from reminders.process import run
 from reminders.serving import application
-from reminders.store import engine, ledger
+from reminders.store import ledger, schema
 from reminders.web.server import listen
 
 LONDON = ZoneInfo("Europe/London")
@@ -195,7 +196,7 @@ def replay_service(config: Path, public_url: str) -> Service:
     (config / SETTINGS).write_text(text, encoding="utf-8")
     settings = read_settings(config, {})
     make_key(config.parent)
-    store = engine.create(database_url(settings, config))
+    store = schema.create(database_url(settings, config))
     return Service(settings, config, store, read_key(settings, config.parent))
 
 

@@ -29,7 +29,8 @@ from reminders.planning.subscribers import Subscriber
 from reminders.settings import Settings
 from reminders.store import events, feeds, history, people, state
 from reminders.store.declared import Declared, declared
-from reminders.store.engine import TROUBLE, open_store, words
+from reminders.store.engine import TROUBLE, words
+from reminders.store.schema import open_store
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
 from reminders.web.reading import Edition, Fetch, Personal, Reader, Shelf

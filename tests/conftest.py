@@ -14,7 +14,8 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
 from reminders.clock import SystemClock, Uptime
-from reminders.store.engine import Store, create, open_store
+from reminders.store.engine import Store
+from reminders.store.schema import create, open_store
 from tests.builders import EPOCH
 from tests.store import postgres
 

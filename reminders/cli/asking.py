@@ -312,7 +312,7 @@ def _value(settings: Settings, name: str, *, secret: bool, written: Any) -> str:
     if secret:
         return "(set)" if value.get_secret_value() else "(not set)"
     if name == "database" and value:
-        from reminders.store.engine import named
+        from reminders.store.connections import named
 
         return named(value)
     return str(written(name, value))

@@ -22,7 +22,8 @@ def init(config: Path) -> None:
     """Make the store and its secret key. Nothing due before now is ever sent from it."""
     from reminders.files import read_settings
     from reminders.jobs.service import data_folder, database_url, make_key
-    from reminders.store.engine import create, named
+    from reminders.store.connections import named
+    from reminders.store.schema import create
 
     settings = read_settings(config, os.environ)
     data = data_folder(settings, config)
@@ -45,9 +46,9 @@ def upgrade(config: Path) -> None:
     """Bring an older store to this version. Make a backup first."""
     from reminders.files import read_settings
     from reminders.jobs.service import database_url
-    from reminders.store import engine
+    from reminders.store import schema
 
-    done = engine.upgrade(database_url(read_settings(config, os.environ), config))
+    done = schema.upgrade(database_url(read_settings(config, os.environ), config))
     click.echo("The store is upgraded." if done else "The store is up to date; nothing was done.")
 
 
@@ -58,9 +59,9 @@ def check(context: click.Context, config: Path) -> None:
     """Read everything in the store and say what is damaged. Exit 1 when something is."""
     from reminders.files import read_settings
     from reminders.jobs.service import database_url
-    from reminders.store import engine
+    from reminders.store import backups
 
-    found = engine.check(database_url(read_settings(config, os.environ), config))
+    found = backups.check(database_url(read_settings(config, os.environ), config))
     for line in found or ["The store is sound."]:
         click.echo(line)
     context.exit(1 if _tell_journal(config, sound=not found) or found else 0)
@@ -87,9 +88,9 @@ def backup(file: Path, force: bool, config: Path) -> None:
     """Copy the SQLite store to FILE as it stands now, while the service runs; the copy is read through once."""
     from reminders.files import read_settings
     from reminders.jobs.service import database_url
-    from reminders.store import engine
+    from reminders.store import backups
 
-    engine.back_up(database_url(read_settings(config, os.environ), config), file.absolute(), replace=force)
+    backups.back_up(database_url(read_settings(config, os.environ), config), file.absolute(), replace=force)
     click.echo(f"Wrote {file} ({file.stat().st_size:,} bytes), and found it sound. Keep secret.key with it.")
 
 

@@ -33,7 +33,7 @@ def opened(config: Path) -> Iterator[Service]:
 
     from reminders.files import read_settings
     from reminders.jobs.service import Service, data_folder, database_url, read_key
-    from reminders.store.engine import open_store
+    from reminders.store.schema import open_store
 
     settings = read_settings(config, os.environ)
     store = open_store(database_url(settings, config))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
+from reminders.cli.notices import (
+    facts,
+    kept_back_facts,
+    kept_back_words,
+    line,
+    paused_words,
+    record_facts,
+    record_words,
+)
 from reminders.cli.options import clock_time, config_option, counted, json_option, now, opened, show
-
-if TYPE_CHECKING:
-    from reminders.store.ledger import Record
-    from reminders.store.pauses import Pause
-    from reminders.store.rows import Row
 
 STATES = ("owed", "claimed", "sending", "sent", "failed", "uncertain", "dropped", "held")
 
@@ -22,9 +25,34 @@ LISTED = 20
 NUMBER = click.IntRange(1, 2**31 - 1)
 
 
-@click.group()
-def outbox() -> None:
-    """Every notice: what was mailed, what waits, what was dropped and why."""
+class _Group(click.Group):
+    """A group that also does something by itself; options before a subcommand are handed on to it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        given: list[str] = []
+        if ctx.get_parameter_source("config") is click.core.ParameterSource.COMMANDLINE:
+            given += ["--config", str(ctx.params["config"])]
+        if ctx.params["as_json"]:
+            given.append("--json")
+        return name, command, [*given, *rest]
+
+
+@click.group(cls=_Group, invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+def outbox(context: click.Context, config: Path, as_json: bool) -> None:
+    """Every notice: what was mailed, what waits, what was dropped and why.
+
+    Without a COMMAND: how many there are, what waits longest, what keeps mails back, and what went wrong last.
+    """
+    from reminders.cli.overview import overview
+
+    if context.invoked_subcommand is None:
+        overview(config, as_json)
 
 
 @outbox.command("list")
@@ -43,28 +71,11 @@ def listing(states: tuple[str, ...], limit: int, config: Path, as_json: bool) ->
 
     def words() -> Iterator[str]:
         for row in rows:
-            yield _line(row, zone)
-        for batch in held:
-            yield f"Held in batch {batch.number}: {counted(batch.mails, 'mail')}, the first of them:"
-            for row in batch.first:
-                yield _line(row, zone)
-        if pause is not None:
-            yield paused_words(pause, zone)
+            yield line(row, zone)
+        yield from kept_back_words(held, pause, zone)
         yield ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "The outbox is empty."
 
-    show(
-        {
-            "counts": counts,
-            "rows": [facts(row) for row in rows],
-            "held": [
-                {"batch": batch.number, "mails": batch.mails, "first": [facts(row) for row in batch.first]}
-                for batch in held
-            ],
-            "paused": None if pause is None else {"since": pause.since, "why": pause.why},
-        },
-        as_json,
-        words,
-    )
+    show({"counts": counts, "rows": [facts(row) for row in rows]} | kept_back_facts(held, pause), as_json, words)
 
 
 @outbox.command("show")
@@ -149,7 +160,7 @@ def release(context: click.Context, batches: tuple[int, ...], notices: tuple[int
     else:
         click.echo("Nothing is held." if done.plan is not None else "Nothing is held, and no plan is published yet.")
     for row in done.first:
-        click.echo(_line(row, zone))
+        click.echo(line(row, zone))
     if done.plan is not None:
         mails, day = max(((mails, day) for day, mails in done.plan.items()), default=(0, None))
         busiest = f": at most {counted(mails, 'mail')} a day, on {day:%d %B %Y}" if day else ""
@@ -215,12 +226,6 @@ def resume(config: Path) -> None:
     click.echo("Nothing was paused." if over is None else f"Resumed; paused since {clock_time(over.since, zone)}.")
 
 
-def paused_words(pause: Pause, zone: str) -> str:
-    """The pause as a sentence."""
-    why = f" ({pause.why})" if pause.why else ""
-    return f"Paused since {clock_time(pause.since, zone)}{why}: nothing is mailed until `reminders resume`."
-
-
 def _told(moved: list[int], notices: tuple[int, ...], states: str) -> int:
     """Say which notices were moved, and which of those named were not; the exit code."""
     click.echo(f"{counted(len(moved), 'notice')}: {_listed(moved)}")
@@ -228,67 +233,6 @@ def _told(moved: list[int], notices: tuple[int, ...], states: str) -> int:
     if untouched:
         click.echo(f"Not {states}, and left alone: {_listed(untouched)}", err=True)
     return 1 if untouched or not moved else 0
-
-
-def facts(row: Row) -> dict[str, Any]:
-    """A row of the outbox for other programs."""
-    notice = row.notice
-    return {
-        "number": row.id,
-        "state": row.state,
-        "reason": row.reason,
-        "kind": notice.kind.value,
-        "event": notice.event,
-        "date": notice.date_kind,
-        "occurrence": notice.occurrence,
-        "rule": notice.rule,
-        "subscriber": notice.subscriber,
-        "says": notice.fact,
-        "before": notice.before,
-        "due_at": notice.due_at,
-        "expires_at": notice.expires_at,
-        "owed_at": row.owed_at,
-        "settled_at": row.settled_at,
-        "attempts": row.attempts,
-        "message_id": row.message_id,
-        "reply": row.reply,
-        "batch": row.batch,
-    }
-
-
-def record_facts(record: Record) -> dict[str, Any]:
-    """A row with its history and attempts."""
-    return facts(record.row) | {
-        "history": [{"at": line.at, "state": line.state, "reason": line.reason} for line in record.history],
-        "attempted": [
-            {"number": each.number, "at": each.started_at, "outcome": each.outcome, "reply": each.reply}
-            for each in record.attempts
-        ],
-    }
-
-
-def record_words(record: Record, zone: str) -> Iterator[str]:
-    """The same in words."""
-    row = record.row
-    yield _line(row, zone)
-    yield f"    says {row.notice.fact}" + (f", was {row.notice.before}" if row.notice.before else "")
-    yield f"    of use until {clock_time(row.notice.expires_at, zone)}, batch {row.batch}"
-    for line in record.history:
-        yield f"    {clock_time(line.at, zone)}  {line.state}" + (f": {line.reason}" if line.reason else "")
-    for each in record.attempts:
-        begun = clock_time(each.started_at, zone)
-        yield f"    attempt {each.number} {begun}: {each.outcome or 'under way'} {each.reply}"
-    if row.message_id:
-        yield f"    Message-ID {row.message_id}"
-
-
-def _line(row: Row, zone: str) -> str:
-    notice = row.notice
-    state = row.state + (f" ({row.reason})" if row.reason else "")
-    return (
-        f"{row.id:>6}  {clock_time(notice.due_at, zone)}  {state:<24}  {notice.words}"
-        f"  to subscriber {notice.subscriber}" + (f"  {row.reply}" if row.reply and row.state != "sent" else "")
-    )
 
 
 def _listed(numbers: list[int]) -> str:

@@ -41,7 +41,7 @@ LOG = logging.getLogger("reminders")
 def demo(leave: bool, port: int, folder: Path) -> None:
     """A year of the shipped catalogue in less than a minute, then its pages. Mails nobody."""
     from reminders import demo as demos
-    from reminders.daemon import start
+    from reminders.process import start
 
     stay = sys.stdout.isatty() and not leave
     say = lambda line: click.echo(line)  # noqa: E731  # flushes, unlike print
@@ -66,14 +66,15 @@ def _typed() -> str:
 def run(context: click.Context, make: bool, only: str | None, config: Path) -> None:
     """The service: reads the files, publishes the feeds, mails reminders, serves the pages. Ends on SIGTERM."""
     from reminders.clock import SystemClock
-    from reminders.daemon import Daemon, start
-    from reminders.daemon import run as run_daemon
+    from reminders.daemon import Daemon
     from reminders.errors import WrongUse
     from reminders.files import read_settings
     from reminders.jobs.deliver import transport_of
     from reminders.jobs.service import database_url
+    from reminders.process import run as run_process
+    from reminders.process import start
     from reminders.serving import StoreWatch, application, kept_shelf, stand_in
-    from reminders.store.engine import absent, open_store
+    from reminders.store.schema import absent, open_store
     from reminders.telemetry import start_logging
     from reminders.web.server import listen
 
@@ -91,7 +92,7 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
         LOG.error(f"{error}. Meanwhile what was served last is served; nothing is read and nothing is mailed.")
         click.echo(f"Pages and feeds: http://{host}:{port}")
         watch = StoreWatch(database_url(settings, config))
-        await run_daemon(watch, stand_in(error, SystemClock(), settings, config), listening)
+        await run_process(watch, stand_in(error, SystemClock(), settings, config), listening)
         if watch.found:
             LOG.info("the store can be opened again: ending, to be started anew")
             context.exit(75)  # as sysexits.h has it: for now
@@ -109,7 +110,7 @@ def run(context: click.Context, make: bool, only: str | None, config: Path) -> N
         if daemon is not None:
             click.echo(_where_mail_goes(service))
             _warn(service)
-        await run_daemon(daemon, application_, listening)
+        await run_process(daemon, application_, listening)
         if crash_only and service.store.broken:
             LOG.error("the database is broken: ending, to be started anew")
             context.exit(74)  # as sysexits.h has it: an input or output error
@@ -171,7 +172,7 @@ def _where_mail_goes(service: Service) -> str:
 
 def _warn(service: Service) -> None:
     """What keeps mail back, or does not, is said at each start."""
-    from reminders.cli.outbox import paused_words
+    from reminders.cli.notices import paused_words
     from reminders.store import forecast, pauses
 
     with service.store.reading() as tx:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @json_option
 def why(event: str, person: str, config: Path, as_json: bool) -> None:
     """Every notice about EVENT to PERSON (an address): what was mailed, what was not and why, and what is to come."""
-    from reminders.cli.outbox import record_facts, record_words
+    from reminders.cli.notices import record_facts, record_words
     from reminders.errors import WrongUse
     from reminders.store import events, ledger, people
 

@@ -206,7 +206,7 @@ class _Pass:
             return until is not None
 
         def still() -> bool:
-            return until is not None and SystemClock().now() < until
+            return until is not None and not self._scribe.failed and SystemClock().now() < until
 
         try:
             accepted = await self._transport.send(ready.data, ready.envelope, started, still)

@@ -18,7 +18,8 @@ from reminders.jobs import workers
 from reminders.jobs.refresh import refresh
 from reminders.jobs.service import Service
 from reminders.store import replay, sending
-from reminders.store.engine import RESTORE, TROUBLE, words
+from reminders.store.connections import RESTORE
+from reminders.store.engine import TROUBLE, words
 from reminders.store.journal import Place
 from reminders.store.replay import Repaired, Standing
 

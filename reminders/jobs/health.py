@@ -88,7 +88,7 @@ def health(service: Service, now: datetime) -> Health:
         (found if now - pause.since > FORGOTTEN else warnings).append(said)
     if fault is not None:
         grave = fault.kind is FaultKind.REFUSED or (fault.kind is FaultKind.SILENT and oldest is not None)
-        (found if grave else warnings).append(_faulty(fault))
+        (found if grave else warnings).append(fault_words(fault))
     if refused:
         (found if now - refused.since > BROKEN else warnings).append(_refused(refused, now))
     if room := scarce(*shutil.disk_usage(_there(service.data))[::2]):
@@ -124,6 +124,17 @@ def note(service: Service, error: DeliveryError | None, now: datetime) -> None:
         faults.put_fault(tx, faults.kind_of(error), str(error), now)
 
 
+def fault_words(fault: Fault) -> str:
+    """What keeps all mail from going out, as a sentence."""
+    match fault.kind:
+        case FaultKind.REFUSED:
+            return f"The relay has refused all mail since {_said(fault.since)}: {fault.words}"
+        case FaultKind.SILENT:
+            return f"The relay has not answered since {_said(fault.since)}: {fault.words}"
+        case FaultKind.BUSY:
+            return f"The relay has put mail off since {_said(fault.since)}: {fault.words}"
+
+
 def scarce(total: int, free: int) -> str:
     """What is to be said of a disk with so many bytes; "" while there is room."""
     if free >= max(ROOM, min(total // 20, ROOM_MOST)):
@@ -149,16 +160,6 @@ def _late(tx: Connection, rate: int, oldest: datetime | None, now: datetime, wal
     waiting = [Crowd(expires_at, now, number) for expires_at, number in ledger.queue(tx, now, wall_now)]
     if late := sum(each.late for each in squeezes(waiting, rate, now)):
         yield f"Owed mails that expire before their turn, at {rate} a minute: {late}. Can the relay take more?"
-
-
-def _faulty(fault: Fault) -> str:
-    match fault.kind:
-        case FaultKind.REFUSED:
-            return f"The relay has refused all mail since {_said(fault.since)}: {fault.words}"
-        case FaultKind.SILENT:
-            return f"The relay has not answered since {_said(fault.since)}: {fault.words}"
-        case FaultKind.BUSY:
-            return f"The relay has put mail off since {_said(fault.since)}: {fault.words}"
 
 
 def _refused(refused: Refusal, now: datetime) -> str:

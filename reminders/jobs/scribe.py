@@ -1,7 +1,8 @@
 """Writes down what the messages in hand wait for, many at once: what comes while a commit runs goes into the next.
 
 A commit that is on the disk takes as long as a message. So the fence before a message and its outcome are not written
-one by one, but as they come together: alone while one message is under way, a dozen at a time while a dozen are.
+one by one, but as they come together: alone while one message is under way, a dozen at a time while a dozen are. What
+was accepted goes into the journal first, beside the commits of others.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ class _Begun:
 @dataclass(frozen=True, slots=True)
 class _Ended:
     endings: Sequence[Ending]
+    accepted: Sequence[Sent]
     done: asyncio.Future[set[int]]
 
 
 class Scribe:
-    """One worker's writer, for as long as it delivers. All it writes is written by one thread, in its order.
+    """One worker's writer, for as long as it delivers. What goes into the database is written by one thread, in order.
 
     What a relay accepted is in the journal before it is in the database. Once something could not be written, no
     message is begun any more, whatever could be written later.
@@ -59,13 +61,21 @@ class Scribe:
         self._owner = owner
         self._lease = lease
         self._begun: list[_Begun] = []
+        self._accepted: list[_Ended] = []
         self._ended: list[_Ended] = []
         self._unwritten: list[Sent] = []
         self._name = ""
         self._spans: list[tuple[int, int]] = []
         self._fault: Exception | None = None
+        self._entering: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "scribe")
+        self._clerk = ThreadPoolExecutor(1, "journal")
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be written, so that nothing more may be handed over."""
+        return self._fault is not None
 
     async def do(self, work: Callable[[], Result]) -> Result:
         """Run something else that writes, in its turn."""
@@ -86,21 +96,55 @@ class Scribe:
 
         `accepted` is what the journal says of it. Gives the rows that were still this worker's.
         """
-        ended = _Ended(endings, asyncio.get_running_loop().create_future())
-        self._ended.append(ended)
-        self._unwritten += accepted
-        self._write()
+        ended = _Ended(endings, accepted, asyncio.get_running_loop().create_future())
+        if accepted:
+            self._accepted.append(ended)
+            self._enter()
+        else:
+            self._ended.append(ended)
+            self._write()
         return ended.done
 
     async def close(self) -> None:
         """Write what is left, and end."""
-        while self._writing is not None:
-            await self._writing
-        unwritten, self._unwritten = self._unwritten, []
-        await self._enter(unwritten)
+        while task := self._entering or self._writing:
+            await task
+        await self._append([])
         if self._unwritten:
             LOG.error("%s: after a backup is restored, mails may go twice: %d", self._fault, len(self._unwritten))
         self._thread.shutdown(wait=False)
+        self._clerk.shutdown(wait=False)
+
+    def _enter(self) -> None:
+        if self._entering is None:
+            self._entering = asyncio.create_task(self._enter_all())
+
+    async def _enter_all(self) -> None:
+        while self._accepted:
+            ended, self._accepted = self._accepted, []
+            await self._append([line for each in ended for line in each.accepted])
+            self._ended += ended
+            self._write()
+        self._entering = None
+
+    async def _append(self, lines: list[Sent]) -> None:
+        """Have it in the journal what a relay accepted; not once more when it is the commit after it that fails.
+
+        What cannot be written there is tried again with the next, and kept from the database by nothing.
+        """
+        lines, self._unwritten = self._unwritten + lines, []
+        if not lines:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            name, start, end = await loop.run_in_executor(self._clerk, lambda: self._journal.append(lines))
+        except Unwritable as error:
+            self._unwritten = lines
+            self._fault = self._fault or error
+            return
+        if name != self._name:
+            self._name, self._spans = name, []
+        self._spans.append((start, end))
 
     def _write(self) -> None:
         if self._writing is None:
@@ -111,52 +155,51 @@ class Scribe:
         while self._begun or self._ended:
             begun, self._begun = self._begun, []
             ended, self._ended = self._ended, []
-            accepted, self._unwritten = self._unwritten, []
-            await self._enter(accepted)
             if self._fault:
                 for fence in begun:
                     fence.until.set_exception(self._fault)
                 begun = []
-            try:
-                until, own = await self.do(lambda b=begun, e=ended: self._commit(b, e))  # type: ignore[misc]  # bound now
-            except Exception as error:
-                self._fault = self._fault or error
-                for fence in begun:
-                    fence.until.set_exception(error)
-                tries += 1
-                if tries < (BROKEN if self._store.broken else SETTLING) and isinstance(error, TROUBLE):
-                    self._ended = ended + self._ended
-                    await asyncio.sleep(PAUSE if self._ended else 0)
-                else:
-                    self._spans = []  # something in them is not in the database
-                    for each in ended:
-                        each.done.set_exception(error)
+            error = await self._commit_all(begun, ended) if begun or ended else None
+            if error is None:
+                tries = 0
                 continue
-            tries = 0
-            for fence in begun:
-                fence.until.set_result(until.get(fence.messages[0].row))
-            for each in ended:
-                each.done.set_result(own & {ending.row for ending in each.endings})
+            self._fault = self._fault or error
+            tries += 1
+            if tries < (BROKEN if self._store.broken else SETTLING) and isinstance(error, TROUBLE):
+                self._ended = ended + self._ended
+                await asyncio.sleep(PAUSE if self._ended else 0)
+                if self._entering is None:  # what the journal could not take either, before it is in the database
+                    await self._append([])
+            else:
+                self._spans = []  # something in them is not in the database
+                for each in ended:
+                    each.done.set_exception(error)
         self._writing = None
 
-    async def _enter(self, accepted: list[Sent]) -> None:
-        """Have it in the journal what a relay accepted; not once more when it is the commit after it that fails.
-
-        What cannot be written there is tried again later, and kept from the database by nothing.
-        """
-        if not accepted:
-            return
+    async def _commit_all(self, begun: Sequence[_Begun], ended: Sequence[_Ended]) -> Exception | None:
+        """One commit, and who waits for it is told; why it could not be had, which those told who wait at the fence."""
+        journal, spans = self._name, tuple(self._spans)
         try:
-            name, start, end = await self.do(lambda: self._journal.append(accepted))
-        except Unwritable as error:
-            self._unwritten = accepted + self._unwritten
-            self._fault = self._fault or error
-            return
-        if name != self._name:
-            self._name, self._spans = name, []
-        self._spans.append((start, end))
+            until, own, known_to = await self.do(lambda: self._commit(begun, ended, journal, spans))
+        except Exception as error:
+            for fence in begun:
+                fence.until.set_exception(error)
+            return error
+        if self._name == journal:
+            self._spans = [each for each in self._spans if each[0] >= known_to]
+        for fence in begun:
+            fence.until.set_result(until.get(fence.messages[0].row))
+        for each in ended:
+            each.done.set_result(own & {ending.row for ending in each.endings})
+        return None
 
-    def _commit(self, begun: Sequence[_Begun], ended: Sequence[_Ended]) -> tuple[dict[int, datetime], set[int]]:
+    def _commit(
+        self, begun: Sequence[_Begun], ended: Sequence[_Ended], journal: str, spans: Sequence[tuple[int, int]]
+    ) -> tuple[dict[int, datetime], set[int], int]:
+        """One transaction: until when what may be started is this worker's, and the rows of `ended` that still were.
+
+        `spans` of the journal hold what was accepted of `ended` and before; up to where it is known comes last.
+        """
         now, wall_now = self._clock.now(), SystemClock().now()
         with self._store.writing() as tx:
             if begun and (pauses.paused(tx) or clockwatch.hold(tx, self._clock)):
@@ -174,6 +217,5 @@ class Scribe:
             for row in (each.endings[0] for each in ended) if self._bounce_limit else ():
                 if row.outcome == "failed" and row.phase == "rcpt":
                     reports.refused(tx, row.row, row.code, row.reply, now, limit=self._bounce_limit)
-            known_to = replay.advance(tx, self._name, self._spans) if self._spans else 0
-        self._spans = [each for each in self._spans if each[0] >= known_to]
-        return dict.fromkeys(started, wall_now + self._lease), own
+            known_to = replay.advance(tx, journal, spans) if spans else 0
+        return dict.fromkeys(started, wall_now + self._lease), own, known_to

@@ -21,7 +21,8 @@ FIRST = 5
 """So many mails of a batch are shown to whoever is to decide about it."""
 
 PARTS = (OWED, IN_HAND, AT_REST)
-_LISTED = [column for column in outbox.c if column.name != "body"]
+LISTED = [column for column in outbox.c if column.name != "body"]
+"""The columns of a row without its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,18 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """Owed mails that wait for their time: how many, and when (wall time) the first may go.
+
+    `tried`: they were refused for now. The others wait because their people got as many mails as one gets in a day.
+    """
+
+    tried: bool
+    mails: int
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Recalled:
     """What a recall came to: the ids of what was taken back, how many somebody may have read, how many are being sent.
 
@@ -87,9 +100,26 @@ def counts(tx: Connection) -> dict[str, int]:
     return numbers
 
 
+def tally(tx: Connection) -> dict[tuple[str, str], int]:
+    """How many rows are in each state for each reason, in the order of the states and by reason; none that is nought.
+
+    What was sent needs no reason. It is most of all rows, and its index alone counts it.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    sent = select(func.count()).where(AT_REST, outbox.c.state == "sent")
+    if number := tx.execute(sent).scalar_one():
+        numbers["sent", ""] = number
+    rest = outbox.c.state.in_(("failed", "uncertain", "dropped", "held"))
+    for where in ((OWED,), (IN_HAND,), (AT_REST, rest)):
+        alike = select(outbox.c.state, outbox.c.reason, func.count()).where(*where)
+        for name, reason, number in tx.execute(alike.group_by(outbox.c.state, outbox.c.reason)):
+            numbers[name, reason] = number
+    return dict(sorted(numbers.items(), key=lambda each: (STATES.index(each[0][0]), each[0][1])))
+
+
 def listing(tx: Connection, states: Collection[str] = (), limit: int = 100) -> list[Row]:
     """The rows in these states (any when none is named) that came last, newest first, without their bytes."""
-    newest = select(*_LISTED).order_by(outbox.c.id.desc()).limit(limit)
+    newest = select(*LISTED).order_by(outbox.c.id.desc()).limit(limit)
     queries = [newest.where(part, outbox.c.state.in_(sorted(states))) for part in PARTS] if states else [newest]
     rows = [read_row(row._mapping) for query in queries for row in tx.execute(query)]
     return sorted(rows, key=lambda row: row.id, reverse=True)[:limit]
@@ -106,7 +136,7 @@ def show(tx: Connection, id: int) -> Record | None:
 
 def why(tx: Connection, event: str, subscriber: int) -> list[Record]:
     """Every notice about an event to a person, in the order they were due: what was sent, what was not, and why."""
-    query = select(*_LISTED).where(outbox.c.event == event, outbox.c.subscriber == subscriber)
+    query = select(*LISTED).where(outbox.c.event == event, outbox.c.subscriber == subscriber)
     rows = tx.execute(query.order_by(outbox.c.due_at, outbox.c.id)).all()
     return [_record(tx, read_row(row._mapping)) for row in rows]
 
@@ -122,7 +152,7 @@ def batches(tx: Connection, limit: int = 20) -> list[Batch]:
 def first_of(tx: Connection, batch: int, state: str = "held") -> tuple[Row, ...]:
     """The first five rows of a batch that are in this state, without their bytes."""
     where = (outbox.c.batch == batch, outbox.c.state == state)
-    rows = tx.execute(select(*_LISTED).where(*where).order_by(outbox.c.id).limit(FIRST))
+    rows = tx.execute(select(*LISTED).where(*where).order_by(outbox.c.id).limit(FIRST))
     return tuple(read_row(row._mapping) for row in rows)
 
 
@@ -184,11 +214,24 @@ def oldest_due(tx: Connection, now: datetime, wall_now: datetime) -> datetime | 
 
     A row that was refused for now and waits for its next try is left out: one full mailbox is no fault of the service.
     """
-    waits = case((outbox.c.owed_at > outbox.c.due_at, outbox.c.owed_at), else_=outbox.c.due_at)
-    free = or_(outbox.c.next_at.is_(None), outbox.c.next_at <= wall_now)
-    oldest = select(func.min(waits)).where(outbox.c.due_at <= now, free)
-    found: list[datetime | None] = [tx.execute(oldest.where(part)).scalar_one() for part in (OWED, IN_HAND)]
-    return min((each for each in found if each is not None), default=None)
+    found = longest_wait(tx, now, wall_now)
+    return None if found is None else found[0]
+
+
+def longest_wait(tx: Connection, now: datetime, wall_now: datetime) -> tuple[datetime, Row] | None:
+    """The row that `oldest_due` is about, without its bytes, and since when it waits."""
+    since = case((outbox.c.owed_at > outbox.c.due_at, outbox.c.owed_at), else_=outbox.c.due_at).label("since")
+    oldest = select(since, *LISTED).where(outbox.c.due_at <= now, _free(wall_now)).order_by(since, outbox.c.id).limit(1)
+    found = [(row.since, read_row(row._mapping)) for part in (OWED, IN_HAND) for row in tx.execute(oldest.where(part))]
+    return min(found, key=lambda each: (each[0], each[1].id), default=None)
+
+
+def put_off(tx: Connection, wall_now: datetime) -> list[PutOff]:
+    """What is owed and left out of `oldest_due`; what was tried first."""
+    tried = outbox.c.tries > 0
+    alike = select(tried, func.count(), func.min(outbox.c.next_at)).where(OWED, ~_free(wall_now)).group_by(tried)
+    found = [PutOff(bool(again), mails, next_at) for again, mails, next_at in tx.execute(alike)]
+    return sorted(found, key=lambda each: not each.tried)
 
 
 def queue(tx: Connection, now: datetime, wall_now: datetime) -> list[tuple[datetime, int]]:
@@ -197,8 +240,7 @@ def queue(tx: Connection, now: datetime, wall_now: datetime) -> list[tuple[datet
     As with `oldest_due`, what waits for its next try is left out.
     """
     due = (outbox.c.due_at <= now, outbox.c.expires_at > now)
-    free = or_(outbox.c.next_at.is_(None), outbox.c.next_at <= wall_now)
-    alike = select(outbox.c.expires_at, func.count()).where(*due, free).group_by(outbox.c.expires_at)
+    alike = select(outbox.c.expires_at, func.count()).where(*due, _free(wall_now)).group_by(outbox.c.expires_at)
     return sorted((at, number) for part in (OWED, IN_HAND) for at, number in tx.execute(alike.where(part)))
 
 
@@ -213,6 +255,11 @@ def shorten_waits(tx: Connection, wall_now: datetime, longest: timedelta) -> Non
     too_late = wall_now + longest
     tx.execute(update(outbox).where(OWED, outbox.c.next_at > too_late).values(next_at=wall_now))
     tx.execute(update(outbox).where(IN_HAND, outbox.c.lease_until > too_late).values(lease_until=too_late))
+
+
+def _free(wall_now: datetime) -> ColumnElement[bool]:
+    """Whether a row need not wait for its next try."""
+    return or_(outbox.c.next_at.is_(None), outbox.c.next_at <= wall_now)
 
 
 def _chosen(ids: Collection[int], batches: Collection[int]) -> ColumnElement[bool]:

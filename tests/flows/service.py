@@ -23,8 +23,9 @@ import httpx2
 
 from reminders.clock import SystemClock
 from reminders.store import ledger
-from reminders.store.engine import Store, open_store
+from reminders.store.engine import Store
 from reminders.store.ledger import Record
+from reminders.store.schema import open_store
 
 CHECKOUT = Path(__file__).parents[2]
 PUBLIC = "https://dates.example.org"

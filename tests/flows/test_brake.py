@@ -25,7 +25,7 @@ from reminders.planning import plan
 from reminders.planning.notices import Notice, NoticeKind
 from reminders.planning.rules import Rule
 from reminders.planning.subscribers import Subscriber
-from reminders.store import engine, ledger
+from reminders.store import ledger, schema
 from tests.builders import utc
 from tests.flows.console import config, typed
 from tests.flows.service import Place, relay, time_from_now, wait_for
@@ -248,7 +248,7 @@ def restart(walk: Walk) -> None:
     """The process ends, and another one begins."""
     url = f"sqlite:///{walk.folder / 'var' / 'reminders.sqlite'}"
     walk.store.close()
-    walk.store = engine.open_store(url)
+    walk.store = schema.open_store(url)
     walk.service = Service(walk.service.settings, walk.config, walk.store, b"k" * 40)
 
 
@@ -258,7 +258,7 @@ def test_two_workers_hold_the_same_batch_once(tmp_path: Path, empty_url: str) ->
         catalogue(walk, usual="closes 2018-12-14T10:00", small="course 2019-01-12", late="closes 2018-11-29T10:00")
         at = utc("2018-11-26T12:00")
         walk.refresh("2018-11-26T12:00")
-        other = engine.open_store(empty_url)
+        other = schema.open_store(empty_url)
         services = [walk.service, Service(walk.service.settings, walk.config, other, b"k" * 40)] * 2
         with ThreadPoolExecutor(4) as pool:
             done = list(pool.map(lambda each: remind(each, at), services))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -353,7 +355,7 @@ def test_a_message_that_was_sent_is_known_as_sent_although_the_database_was_lock
     import sqlite3
     import threading
 
-    import reminders.store.engine as engine
+    from reminders.store import connections
 
     file = str(walk.service.data / "reminders.sqlite")
     held = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
@@ -367,7 +369,7 @@ def test_a_message_that_was_sent_is_known_as_sent_although_the_database_was_lock
                 accepted = await whole(data, *asked)  # type: ignore[arg-type]  # handed on
                 if not held.in_transaction and len(server.received) == 1:
                     held.execute("BEGIN IMMEDIATE")
-                    threading.Timer(engine.PATIENCE * 1.5, held.execute, ["ROLLBACK"]).start()
+                    threading.Timer(connections.PATIENCE * 1.5, held.execute, ["ROLLBACK"]).start()
                 return accepted
 
             transport.send = send  # type: ignore[assignment,method-assign]  # the lock comes just then
@@ -382,6 +384,42 @@ def test_a_message_that_was_sent_is_known_as_sent_although_the_database_was_lock
     rest, _ = send(walk)  # if the pass ended because nothing could be claimed
     assert done.sent + rest.sent == 3
     assert set(states(walk).values()) == {("sent", 1)}
+
+
+def test_while_one_outcome_goes_into_the_journal_others_are_begun_and_none_is_recorded_before(tmp_path: Path) -> None:
+    """Somebody holds the journal just when the server has taken the first mail, until it has taken the others too."""
+    held: list[int] = []
+    seen: list[dict[str, tuple[str, int]]] = []
+
+    async def locked(walk: Walk) -> Delivered:
+        journal = walk.service.data / "sent.journal"
+        async with serving() as server:
+            transport = SmtpTransport("127.0.0.1", server.port, security="none", timeout=5, connections=3)
+            whole = transport.send
+
+            async def send(data: bytes, *asked: object) -> object:
+                accepted = await whole(data, *asked)  # type: ignore[arg-type]  # handed on
+                if len(server.received) == 1:
+                    held.append(os.open(journal, os.O_RDWR | os.O_CREAT))
+                    fcntl.flock(held[0], fcntl.LOCK_EX)
+                elif len(server.received) == 3 and held:
+                    seen.append(states(walk))
+                    os.close(held.pop())
+                return accepted
+
+            transport.send = send  # type: ignore[assignment,method-assign]  # the lock comes and goes just then
+            with workers.working(walk.service.data) as owner:
+                return await deliver(walk.service, transport, FixedClock(utc(DUE)), owner)
+
+    with Walk(tmp_path, settings=SETTINGS + "in_flight: 3\n") as walk:
+        walk.people("amina", "bao", "chloe")
+        walk.course("2019-02-12")
+        walk.refresh("2018-11-23T09:00")
+        walk.remind("2018-11-23T09:00")
+        walk.remind(DUE)
+        assert asyncio.run(locked(walk)).sent == 3
+        assert seen == [dict.fromkeys(("amina", "bao", "chloe"), ("sending", 1))]
+        assert set(states(walk).values()) == {("sent", 1)}
 
 
 def test_what_a_dead_worker_of_this_machine_held_is_taken_back_at_once(walk: Walk) -> None:

@@ -12,7 +12,7 @@ from tests.flows.service import Place, relay, time_from_now, wait_for
 def test_a_locked_database_is_waited_for_and_feeds_are_served(tmp_path: Path) -> None:
     program = (
         "-c",
-        "from reminders.store import engine; engine.PATIENCE = 0.5\nfrom reminders.cli import main; main()",
+        "from reminders.store import connections; connections.PATIENCE = 0.5\nfrom reminders.cli import main; main()",
     )
     place = Place(tmp_path)
     with relay(tmp_path / "mails.jsonl") as sink:

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from reminders import daemon
+from reminders import process
 
 
 def test_the_service_runs_on_uvloop() -> None:
@@ -17,7 +17,7 @@ def test_the_service_runs_on_uvloop() -> None:
     async def work() -> None:
         seen.append(type(asyncio.get_running_loop()).__module__)
 
-    daemon.start(work())
+    process.start(work())
     assert seen == ["uvloop"]
 
 
@@ -27,7 +27,7 @@ def test_either_signal_ends_it_in_good_order_and_leaves_the_handlers_as_they_wer
 
     async def work() -> None:
         asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), sent)
-        await daemon.run(None, None, None)
+        await process.run(None, None, None)
 
-    daemon.start(work())
+    process.start(work())
     assert signal.getsignal(sent) == before

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reminders.store.engine import SCHEMA
+from reminders.store.schema import SCHEMA
 from tests.edges.site import TOKEN
 from tests.flows.service import Place, Running, relay, wait_for
 

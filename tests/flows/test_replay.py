@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from reminders.catalogue import zones
-from reminders.daemon import Daemon, run
+from reminders.daemon import Daemon
 from reminders.demo import EDITS, END, START, Edit, Narrator, prepare, replay, replay_service
 from reminders.files import read_settings, read_snapshot
 from reminders.jobs.foretelling import foretell
 from reminders.jobs.service import Service, read_book
 from reminders.mail.folder import FolderTransport
 from reminders.planning.notices import Notice
+from reminders.process import run
 from reminders.store import ledger, people
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "replay" / "edits.txt"

@@ -23,7 +23,7 @@ from reminders.jobs.health import health
 from reminders.mail.folder import FolderTransport
 from reminders.mail.smtp import SmtpTransport
 from reminders.serving import StoreReader
-from reminders.store import engine, people, replay
+from reminders.store import backups, people, replay
 from reminders.store.journal import Left
 from reminders.store.replay import Repaired
 from tests.builders import utc
@@ -105,7 +105,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
             mails.append(step(walk))
             folders.append(folder / str(number))
             shutil.copytree(walk.folder, folders[-1])
-            engine.back_up(f"sqlite:///{walk.folder / DATABASE}", folders[-1] / DATABASE, replace=True)
+            backups.back_up(f"sqlite:///{walk.folder / DATABASE}", folders[-1] / DATABASE, replace=True)
             for end in ("-wal", "-shm"):
                 (folders[-1] / f"{DATABASE}{end}").unlink(missing_ok=True)
     return Told(folders, mails)
@@ -172,7 +172,7 @@ def test_nobody_gets_a_mail_twice_or_after_leaving(
     assert set(got.values()) == {1}, "nobody gets a mail twice"
     assert set(got) - {("dora", "course-2w", "2019-02-20")} == {mail for mails in told.mails for mail in mails}
     assert health(walk.service, utc(AT[-1])).faults == ()
-    assert engine.check(f"sqlite:///{walk.folder / DATABASE}") == []
+    assert backups.check(f"sqlite:///{walk.folder / DATABASE}") == []
 
 
 def test_without_the_journal_they_would(told: Told, restored: Callable[[int | None, int], Walk]) -> None:

@@ -24,7 +24,7 @@ from reminders.jobs import footing, scribe, workers
 from reminders.jobs.deliver import Delivered, deliver, recover
 from reminders.jobs.health import health
 from reminders.mail.smtp import SmtpTransport
-from reminders.store import engine, tables
+from reminders.store import backups, connections, engine, schema, tables
 from tests.builders import utc
 from tests.edges.smtpd import serving
 from tests.flows.service import CHECKOUT, REMINDERS, Place, relay, time_from_now, wait_for
@@ -149,7 +149,7 @@ def test_a_disk_that_fills_while_mails_are_sent_costs_nobody_a_mail(
         assert states(walk) == Counter(sent=12)
         assert max(got.values()) <= 2
         assert sum(got.values()) <= 12 + refused, "at most one in doubt each time"
-        assert engine.check(f"sqlite:///{walk.folder / DATABASE}") == []
+        assert backups.check(f"sqlite:///{walk.folder / DATABASE}") == []
 
 
 # B2: a commit fails
@@ -178,7 +178,7 @@ def test_after_a_commit_that_failed_no_other_message_is_begun(walk: Walk) -> Non
 def test_a_commit_that_fails_only_once_ends_the_pass_all_the_same(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
     """What became of the message is recorded at the next try; on the same footing nothing else is sent."""
     monkeypatch.setattr(scribe, "PAUSE", 0.3)
-    monkeypatch.setattr(engine, "PATIENCE", 0.1)
+    monkeypatch.setattr(connections, "PATIENCE", 0.1)
     walk.store.close()
     with closing(sqlite3.connect(walk.folder / DATABASE, isolation_level=None)) as other:
 
@@ -241,7 +241,7 @@ def test_on_a_read_only_disk_nothing_is_sent_and_a_start_names_it(tmp_path: Path
                 assert done.sent == 0
                 assert done.fault
                 with pytest.raises(WrongUse, match="must be readable and writable for user 0"):
-                    engine.open_store(f"sqlite:///{walk.folder / DATABASE}")
+                    schema.open_store(f"sqlite:///{walk.folder / DATABASE}")
         assert len(send(walk)[1]) == 12
 
 
@@ -288,7 +288,7 @@ def test_whichever_page_is_damaged_nothing_is_sent(walk: Walk, tmp_path: Path) -
 def test_a_database_damaged_while_mails_are_sent_loses_none_of_them(walk: Walk, tmp_path: Path) -> None:
     """Whatever was sent is in the journal: the backup of before is put back, repaired, and goes on."""
     database = walk.folder / DATABASE
-    engine.back_up(f"sqlite:///{database}", tmp_path / "backup")
+    backups.back_up(f"sqlite:///{database}", tmp_path / "backup")
     root = _root_page(database, "history")
 
     async def spoil_after_five() -> list[str]:
@@ -437,7 +437,7 @@ def test_a_backup_made_while_mails_are_sent_is_sound_and_can_be_gone_on_with(wal
     def back_up_again_and_again() -> None:
         while not going.is_set():
             made.append(tmp_path / f"backup-{len(made)}")
-            engine.back_up(url, made[-1])
+            backups.back_up(url, made[-1])
 
     thread = threading.Thread(target=back_up_again_and_again)
     thread.start()
@@ -453,7 +453,7 @@ def test_a_backup_made_while_mails_are_sent_is_sound_and_can_be_gone_on_with(wal
         walk.store.close()
         shutil.copy(path, walk.folder / DATABASE)
         walk.opened()
-        assert engine.check(url) == []
+        assert backups.check(url) == []
         run_out(walk)  # of what was being sent at the moment of the backup
         send(walk)
         footing.repair(walk.service, utc(DUE))
@@ -465,14 +465,14 @@ def test_a_backup_replaces_nothing_unless_it_is_told_to(walk: Walk, tmp_path: Pa
     url, target = f"sqlite:///{walk.folder / DATABASE}", tmp_path / "backup"
     target.write_text("something of somebody's")
     with pytest.raises(WrongUse, match="is there already: name another file, or say --force"):
-        engine.back_up(url, target)
+        backups.back_up(url, target)
     assert target.read_text() == "something of somebody's"
-    engine.back_up(url, target, replace=True)
+    backups.back_up(url, target, replace=True)
     for own in ("", "-wal"):
         with pytest.raises(WrongUse, match="is the database itself"):
-            engine.back_up(url, walk.folder / f"{DATABASE}{own}", replace=True)
+            backups.back_up(url, walk.folder / f"{DATABASE}{own}", replace=True)
     with pytest.raises(WrongUse, match="cannot be written"):
-        engine.back_up(url, tmp_path / "nowhere" / "backup")
+        backups.back_up(url, tmp_path / "nowhere" / "backup")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "walk"]
 
 
@@ -480,10 +480,10 @@ def test_a_damaged_database_is_not_backed_up(walk: Walk, tmp_path: Path) -> None
     walk.store.close()
     damage(walk.folder / DATABASE, _root_page(walk.folder / DATABASE, "history"))
     with pytest.raises(WrongUse, match="and no backup was made: restore"):
-        engine.back_up(f"sqlite:///{walk.folder / DATABASE}", tmp_path / "backup")
+        backups.back_up(f"sqlite:///{walk.folder / DATABASE}", tmp_path / "backup")
     assert [path.name for path in tmp_path.iterdir()] == ["walk"]
 
 
 def test_postgresql_is_backed_up_by_its_own_program() -> None:
     with pytest.raises(WrongUse, match="`pg_dump`"):
-        engine.back_up("postgresql://reminders@127.0.0.1/reminders", Path("backup"))
+        backups.back_up("postgresql://reminders@127.0.0.1/reminders", Path("backup"))

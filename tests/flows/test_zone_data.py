@@ -18,7 +18,7 @@ from reminders.feed.entry import Entry
 from reminders.files import read_settings
 from reminders.jobs.service import Service, database_url, read_key
 from reminders.store import events
-from reminders.store.engine import open_store
+from reminders.store.schema import open_store
 from tests.flows.service import CHECKOUT
 from tests.flows.walk import Walk
 

@@ -23,7 +23,7 @@ from reminders.jobs.service import Service, database_url, make_key, read_key
 from reminders.jobs.taking import Handled
 from reminders.mail.folder import FolderTransport
 from reminders.planning.notices import NoticeKind
-from reminders.store import engine, ledger, people
+from reminders.store import ledger, people, schema
 from reminders.store.rows import Row
 from tests.builders import utc
 
@@ -69,7 +69,7 @@ class Walk:
         settings = read_settings(self.config, {})
         make_key(self.folder / "var")
         url = database_url(settings, self.config)
-        self.store = engine.create(url) if engine.absent(url) else engine.open_store(url)
+        self.store = schema.create(url) if schema.absent(url) else schema.open_store(url)
         self.service = Service(settings, self.config, self.store, read_key(settings, self.folder / "var"))
         return self
 

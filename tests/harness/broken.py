@@ -151,12 +151,12 @@ def heedless() -> None:
     scribe = vars(deliver)["Scribe"]
     commit = scribe._commit
 
-    def commit_anyway(self: Any, begun: Any, ended: Any) -> Any:
+    def commit_anyway(self: Any, begun: Any, ended: Any, *journal: Any) -> Any:
         try:
-            return commit(self, begun, ended)
+            return commit(self, begun, ended, *journal)
         except Exception:
             until = self._clock.now() + self._lease
-            return {row.row: until for each in begun for row in each.messages}, set()
+            return {row.row: until for each in begun for row in each.messages}, set(), 0
 
     scribe._commit = commit_anyway
 
@@ -166,16 +166,16 @@ def journal_last() -> None:
     scribe = vars(deliver)["Scribe"]
     commit = scribe._commit
 
-    async def enter_later(self: Any, accepted: Any) -> None:
-        self.late = accepted
+    async def append_later(self: Any, lines: Any) -> None:
+        pass
 
-    def commit_first(self: Any, begun: Any, ended: Any) -> Any:
-        done = commit(self, begun, ended)
-        if self.late:
-            self._journal.append(self.late)
+    def commit_first(self: Any, begun: Any, ended: Any, *journal: Any) -> Any:
+        done = commit(self, begun, ended, *journal)
+        if late := [line for each in ended for line in each.accepted]:
+            self._journal.append(late)
         return done
 
-    scribe._enter, scribe._commit = enter_later, commit_first
+    scribe._append, scribe._commit = append_later, commit_first
 
 
 def journal_early() -> None:

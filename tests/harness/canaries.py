@@ -22,11 +22,11 @@ from pathlib import Path
 from sqlalchemy import update
 
 from reminders.clock import FixedClock, SystemClock
-from reminders.daemon import start
 from reminders.jobs import taking, workers
 from reminders.jobs.deliver import deliver, recover, transport_of
 from reminders.jobs.service import Service
 from reminders.mail.letter import Letter
+from reminders.process import start
 from reminders.store import tables
 from tests.canaries import faults, mark
 from tests.edges.smtpd import LOSE, Received, serving

@@ -18,7 +18,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from reminders.settings import Settings
-from reminders.store import engine, tables
+from reminders.store import backups, tables
 from tests.flows.service import REMINDERS
 from tests.harness import broken, scene
 from tests.harness.peer import STEPS, peer
@@ -63,7 +63,7 @@ def harass(folder: Path, plan: Plan) -> Findings:
         sink.look()
         records, kept = made.records(), sink.messages
     facts = {"mails": plan.mails, "kills": 0, "window": plan.in_flight, "attempts": Settings().attempts}
-    breaches = [*judge(records, kept, **facts), *engine.check(made.url)]
+    breaches = [*judge(records, kept, **facts), *backups.check(made.url)]
     if any(codes):
         breaches.append(f"the daemons ended with {codes}: {daemons[0].printed()[-2000:]}")
     if copies := extra_copies(kept):

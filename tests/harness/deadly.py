@@ -26,7 +26,7 @@ from reminders.jobs.service import Service
 from reminders.mail.compose import Letter, Templates
 from reminders.mail.skeleton import Composed
 from reminders.settings import Settings
-from reminders.store import engine, tables
+from reminders.store import backups, tables
 from reminders.store.ledger import Record
 from reminders.store.sending import DEATHS
 from tests.harness import broken, scene, worker
@@ -68,7 +68,7 @@ def harass(folder: Path, plan: Plan) -> Findings:
         sink.look()
         records = made.records()
         facts = {"mails": plan.mails, "kills": deaths, "window": plan.in_flight, "attempts": Settings().attempts}
-        breaches = [*judge(records, sink.messages, **facts), *engine.check(made.url)]
+        breaches = [*judge(records, sink.messages, **facts), *backups.check(made.url)]
     breaches = [*_judge(records, deadly.values()), *breaches]
     if deaths > most:
         breaches.insert(0, f"{deaths} workers died of {plan.deadly} mails, which may cost {most}")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from reminders.jobs import scribe
 from reminders.settings import Settings
-from reminders.store import engine
+from reminders.store import backups
 from tests.harness import broken, scene, tracing, worker
 from tests.harness.peer import Peer, peer
 from tests.harness.scene import Scene
@@ -124,7 +124,7 @@ def _mended(made: Scene, sink: Peer, before: int, extra: int) -> list[str]:
     sink.look()
     kept = sink.messages[before:]
     facts = {"mails": MAILS, "kills": 1, "window": 1, "attempts": Settings().attempts}
-    found = [*judge(made.records(), kept, **facts), *engine.check(made.url)]
+    found = [*judge(made.records(), kept, **facts), *backups.check(made.url)]
     if code:
         found.append(f"the worker after it ended with {code}: {log.read_text()[-1500:]}")
     if (copies := extra_copies(kept)) > extra:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from reminders.jobs import deliver, scribe, taking
 from reminders.settings import Settings
-from reminders.store import engine
+from reminders.store import backups, connections
 from tests.harness import broken, scene, worker
 from tests.harness.peer import STEPS, Peer, peer
 from tests.harness.scene import Scene
@@ -42,7 +42,7 @@ PATIENCE = 60.0
 def live(made: Scene, form: str) -> int:
     """One life with a short lease."""
     vars(taking)["lease"] = vars(deliver)["lease"] = lambda service: LEASE
-    engine.PATIENCE = LOCKED
+    connections.PATIENCE = LOCKED
     scribe.SETTLING, scribe.PAUSE = 3, 0.1
     if form:
         broken.FORMS[form]()
@@ -116,7 +116,7 @@ def _freeze(made: Scene, sink: Peer, moment: Callable[[Peer], None], form: str) 
     codes.append(worker.ended(*worker.fork(lambda: live(made, form), log)))
     sink.look()
     found = [*judge(made.records(), sink.messages, mails=MAILS, kills=1, window=1, attempts=Settings().attempts)]
-    found += engine.check(made.url)
+    found += backups.check(made.url)
     twice = {id: len(copies) for id, copies in by_id(sink.messages).items() if len(copies) > 1}
     found += [f"{id} went {number} times, and its dot was not sent" for id, number in twice.items() if id not in handed]
     if any(code not in (0, 1, 2) for code in codes) or codes[2]:

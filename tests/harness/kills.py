@@ -25,7 +25,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from reminders.settings import Settings
-from reminders.store import engine
+from reminders.store import backups
 from tests.harness import broken, scene, worker
 from tests.harness.peer import STEPS, Peer, peer
 from tests.harness.scene import Scene
@@ -105,7 +105,7 @@ def _round(folder: Path, plan: Plan) -> Findings:
                 records, sink.messages, mails=mails, kills=killed, window=plan.in_flight, attempts=Settings().attempts
             )
         ]
-        breaches += engine.check(made.url)
+        breaches += backups.check(made.url)
     if code:
         breaches.append(f"the last worker ended with {code}: {log.read_text()[-2000:]}")
     if "Traceback" in (printed := log.read_text()):

@@ -22,7 +22,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from reminders.settings import Settings
-from reminders.store import engine, ledger
+from reminders.store import backups, ledger, schema
 from tests.flows.service import CHECKOUT
 from tests.harness import broken, scene
 from tests.harness.peer import peer
@@ -84,7 +84,7 @@ def harass(folder: Path, plan: Plan) -> Findings:
         records = made.records()
         kills = plan.stops * WORKERS
         facts = {"mails": mails, "kills": kills, "window": plan.in_flight, "attempts": Settings().attempts}
-        breaches = [*judge(records, sink.messages, **facts), *engine.check(made.url)]
+        breaches = [*judge(records, sink.messages, **facts), *backups.check(made.url)]
     said = (folder / "workers.log").read_text()
     if any(code is not None for code in ended):
         breaches.insert(0, f"workers ended with {ended}: {said[-3000:]}")
@@ -113,7 +113,7 @@ def _settled(url: str, idle: float) -> bool:
 
 
 def _unrest(url: str) -> int:
-    store = engine.open_store(url)
+    store = schema.open_store(url)
     try:
         with store.reading() as tx:
             return sum(number for state, number in ledger.counts(tx).items() if state in UNREST)

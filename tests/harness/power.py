@@ -33,7 +33,7 @@ from reminders.clock import SystemClock
 from reminders.jobs.deliver import recover
 from reminders.jobs.footing import doubt
 from reminders.jobs.service import Service
-from reminders.store import engine, packing, replay, tables
+from reminders.store import backups, packing, replay, tables
 from reminders.store.journal import Left, Line, Sent
 from reminders.store.rows import read_row
 from tests.harness import broken, scene, tracing, worker
@@ -192,7 +192,7 @@ class _Left:
 def _judge(made: Scene, moment: Moment, plan: Plan) -> _Left:
     left = _Left()
     try:
-        left.breaches += engine.check(made.url)
+        left.breaches += backups.check(made.url)
         with made.service() as service:
             before = scene.records(service)
             scene.lapse(service)

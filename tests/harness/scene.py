@@ -18,7 +18,7 @@ from reminders.files import read_settings
 from reminders.jobs.refresh import refresh
 from reminders.jobs.remind import remind
 from reminders.jobs.service import Book, Service, database_url, make_key, read_key
-from reminders.store import engine, tables
+from reminders.store import schema, tables
 from reminders.store.ledger import Attempt, Record
 from reminders.store.rows import read_row
 from tests.flows.service import FAR_OFF, FEEDS, Place
@@ -61,7 +61,7 @@ class Scene:
         """The service with its store open; closed at the end of the block."""
         config = self.folder / "config"
         settings = read_settings(config, {})
-        store = engine.open_store(database_url(settings, config))
+        store = schema.open_store(database_url(settings, config))
         try:
             service = Service(settings, config, store, read_key(settings, self.folder / "var"))
             if self.book is not None:
@@ -127,7 +127,7 @@ def make(
     place.write("feeds.yaml", FEEDS)
     place.write("events/far-off.yaml", FAR_OFF)
     make_key(folder / "var")
-    engine.create(scene.url).close()
+    schema.create(scene.url).close()
     with scene.service() as service:
         refresh(service, now - timedelta(minutes=2))
         place.event("event-0", "closes", f"{now + timedelta(days=9):%Y-%m-%dT%H:%MZ}", title="Event 0")

@@ -34,7 +34,7 @@ from sqlalchemy import update
 from reminders.clock import FixedClock, SystemClock
 from reminders.jobs.refresh import refresh
 from reminders.jobs.remind import remind
-from reminders.store import engine, tables
+from reminders.store import connections, engine, schema, tables
 from tests.harness import broken, scene, tracing, worker
 from tests.harness.peer import Kept, Peer, peer
 from tests.harness.scene import Scene
@@ -92,7 +92,7 @@ def reload(made: Scene, now: datetime) -> int:
 
 def migrate(made: Scene, now: datetime) -> int:
     """a store of the first version gets today's tables"""
-    engine.upgrade(made.url)
+    schema.upgrade(made.url)
     return 0
 
 
@@ -141,16 +141,16 @@ def _age(made: Scene) -> None:
     new = made.folder / "var" / "reminders.sqlite"
     newer = new.rename(new.with_name("newer"))
     new.touch()
-    old = engine._connect(engine._parse(made.url))
+    old = connections.connect(connections.parse(made.url))
     with engine.Store(old).writing(alone="schema") as tx:
         config = Config(attributes={"connection": tx})
-        config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
         command.upgrade(config, OLDEST)
     old.dispose()
     with sqlite3.connect(new) as connection:
         connection.execute("ATTACH ? AS newer", (str(newer),))
         for table in [name for (name,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type='table'")]:
-            if table.startswith(("sqlite_", engine.VERSION_TABLE)):
+            if table.startswith(("sqlite_", connections.VERSION_TABLE)):
                 continue
             columns = ", ".join(f'"{each[1]}"' for each in connection.execute(f"PRAGMA main.table_info({table})"))
             connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
@@ -160,7 +160,7 @@ def _age(made: Scene) -> None:
 
 def complete(walk: Walk, made: Scene) -> int:
     """Whatever was left undone: an upgrade, a look at the files, what is due, what is owed."""
-    engine.upgrade(made.url)
+    schema.upgrade(made.url)
     with made.service() as service:
         refresh(service, walk.now)
         remind(service, walk.now)

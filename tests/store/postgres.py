@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from reminders.store.engine import SCHEMA
+from reminders.store.schema import SCHEMA
 from reminders.store.tables import metadata
 
 GIVEN = "TEST_POSTGRES_URL"

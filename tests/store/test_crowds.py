@@ -16,8 +16,10 @@ from pathlib import Path
 
 from reminders.planning.notices import Reason
 from reminders.store import events, ledger, people, sending
-from reminders.store.engine import Store, check, open_store
+from reminders.store.backups import check
+from reminders.store.engine import Store
 from reminders.store.rows import Row
+from reminders.store.schema import open_store
 from tests.builders import EPOCH, date, event
 from tests.store.builders import (
     NOW,

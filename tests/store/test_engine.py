@@ -20,8 +20,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from reminders.errors import WrongUse
-from reminders.store import engine, state
-from reminders.store.engine import SCHEMA, VERSION_TABLE, Busy, Store, check, create, open_store, upgrade
+from reminders.store import connections, schema, state
+from reminders.store.backups import check
+from reminders.store.connections import VERSION_TABLE
+from reminders.store.engine import Busy, Store
+from reminders.store.schema import SCHEMA, create, open_store, upgrade
 from reminders.store.tables import metadata
 from tests.builders import EPOCH
 from tests.store import postgres
@@ -174,7 +177,7 @@ def test_sqlite_keeps_what_was_committed_through_a_power_cut(sqlite_path: Path, 
 def test_a_sqlite_writer_holds_the_write_lock_from_the_start(
     sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "PATIENCE", 0.1)
+    monkeypatch.setattr(connections, "PATIENCE", 0.1)
     store = open_store(f"sqlite:///{sqlite_path}")
     with store.writing() as tx:
         tx.execute(text("SELECT 1"))  # nothing written yet
@@ -301,7 +304,7 @@ def test_the_migrations_lead_to_the_tables_the_program_uses(store: Store) -> Non
 
 def test_the_newest_migration_is_the_one_the_program_asks_for() -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA]
 
 

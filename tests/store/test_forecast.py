@@ -14,10 +14,11 @@ from alembic.config import Config
 
 from reminders.planning.brake import HORIZON
 from reminders.planning.notices import Reason
-from reminders.store import engine, forecast, ledger, outbox, pauses
-from reminders.store.engine import Store, open_store, upgrade
+from reminders.store import connections, forecast, ledger, outbox, pauses, schema
+from reminders.store.engine import Store
 from reminders.store.forecast import Spent, Surplus
 from reminders.store.pauses import Pause
+from reminders.store.schema import open_store, upgrade
 from tests.store.builders import NOW, begin, claim, invite, look, owe, reminder, send, settle, story
 
 TODAY = Day(2018, 11, 24)
@@ -135,10 +136,10 @@ def test_a_pause_survives_an_upgrade(empty_url: str, tmp_path: Path) -> None:
 
 def migrate_to(url: str, version: str) -> Store:
     """A new store as an earlier version of the program would have made it."""
-    store = Store(engine._connect(engine._parse(url)))
+    store = Store(connections.connect(connections.parse(url)))
     with store.writing() as tx:
         config = Config(attributes={"connection": tx})
-        config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
         command.upgrade(config, version)
     return store
 

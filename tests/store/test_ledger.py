@@ -5,10 +5,26 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reminders.planning.notices import Reason
-from reminders.store import ledger
-from reminders.store.engine import Store, check
+from reminders.store import ledger, sending
+from reminders.store.backups import check
+from reminders.store.engine import Store
+from reminders.store.ledger import PutOff
 from reminders.store.tables import STATES, outbox
-from tests.store.builders import NOW, WALL, begin, claim, invite, look, owe, recover, reminder, send, settle, story
+from tests.store.builders import (
+    LEASE,
+    NOW,
+    WALL,
+    begin,
+    claim,
+    invite,
+    look,
+    owe,
+    recover,
+    reminder,
+    send,
+    settle,
+    story,
+)
 
 
 def test_every_state_is_counted(store: Store) -> None:
@@ -19,6 +35,37 @@ def test_every_state_is_counted(store: Store) -> None:
     with store.reading() as tx:
         counts = ledger.counts(tx)
     assert counts == dict.fromkeys(STATES, 0) | {"sent": 1, "owed": 1, "held": 1, "dropped": 1}
+
+
+def test_every_state_is_counted_by_its_reasons(store: Store) -> None:
+    with store.reading() as tx:
+        assert ledger.tally(tx) == {}
+    people = invite(store, 9)
+    for person in people[:2]:
+        send(store, reminder(person))
+    send(store, reminder(people[2]), "failed")
+    send(store, reminder(people[3]), "uncertain")
+    owe(store, reminder(people[4]))
+    assert begin(store, claim(store))
+    recover(store, "w1")
+    for person, reason in zip(people[5:8], (Reason.SUPERSEDED, Reason.EXPIRED, Reason.EXPIRED), strict=True):
+        owe(store, reminder(person, dropped=reason))
+    owe(store, reminder(people[8]), limit=0)
+    with store.reading() as tx:
+        tally = ledger.tally(tx)
+        assert list(tally.items()) == [
+            (("owed", "in-doubt"), 1),
+            (("sent", ""), 2),
+            (("failed", ""), 1),
+            (("uncertain", "in-doubt"), 1),
+            (("dropped", "expired"), 2),
+            (("dropped", "superseded"), 1),
+            (("held", "over-limit"), 1),
+        ]
+    row = claim(store)
+    assert row is not None
+    with store.reading() as tx:
+        assert ledger.tally(tx) == {("claimed", "in-doubt"): 1} | {key: tally[key] for key in list(tally)[1:]}
 
 
 def test_the_newest_rows_are_listed_first_without_their_bytes(store: Store) -> None:
@@ -105,6 +152,45 @@ def test_health_knows_since_when_mail_is_waiting(store: Store) -> None:
     owe(store, reminder(rule="published-late", due_at=NOW - timedelta(days=9)))
     with store.reading() as tx:
         assert ledger.oldest_due(tx, NOW, WALL) == NOW
+
+
+def test_the_mail_that_waits_longest_is_known(store: Store) -> None:
+    people = invite(store, 3)
+    with store.reading() as tx:
+        assert ledger.longest_wait(tx, NOW, WALL) is None
+    early = NOW - timedelta(hours=4)
+    ids = owe(store, *(reminder(person, due_at=NOW - timedelta(hours=person)) for person in people), now=early).new
+    for state in ("owed", "claimed"):
+        with store.reading() as tx:
+            found = ledger.longest_wait(tx, NOW, WALL)
+        assert found is not None
+        since, row = found
+        assert (since, row.id, row.body) == (NOW - timedelta(hours=3), ids[2], None)
+        assert row.state == state
+        with store.writing() as tx:
+            assert ledger.hold(tx, ids[:2], now=NOW) == (list(ids[:2]) if state == "owed" else [])
+        claim(store)
+
+
+def test_what_waits_for_its_time_is_counted_apart_from_what_waits_for_its_turn(store: Store) -> None:
+    first, second, third = invite(store, 3)
+    with store.reading() as tx:
+        assert ledger.put_off(tx, WALL) == []
+    owe(store, reminder(first), reminder(second))
+    for minutes in (5, 3):
+        settle(store, claim(store), "again", next_at=WALL + timedelta(minutes=minutes))
+    send(store, reminder(third))
+    owe(store, reminder(third, rule="another"))
+    with store.writing() as tx:
+        assert sending.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE, per_person=1) == []
+    with store.reading() as tx:
+        assert ledger.longest_wait(tx, NOW, WALL) is None
+        assert ledger.put_off(tx, WALL) == [
+            PutOff(True, 2, WALL + timedelta(minutes=3)),
+            PutOff(False, 1, WALL + timedelta(days=1)),
+        ]
+        assert ledger.put_off(tx, WALL + timedelta(minutes=3))[0] == PutOff(True, 1, WALL + timedelta(minutes=5))
+        assert ledger.put_off(tx, WALL + timedelta(days=1)) == []
 
 
 def test_a_ledger_that_contradicts_itself_is_reported(store: Store, url: str) -> None:

@@ -13,8 +13,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData
 
-from reminders.store import engine, ledger, outbox, people, sending, state
-from reminders.store.engine import VERSION_TABLE, Store, check, create, open_store, upgrade
+from reminders.store import connections, ledger, outbox, people, schema, sending, state
+from reminders.store.backups import check
+from reminders.store.connections import VERSION_TABLE
+from reminders.store.engine import Store
+from reminders.store.schema import create, open_store, upgrade
 from reminders.store.tables import STATES
 from tests.builders import EPOCH
 from tests.store import postgres
@@ -41,7 +44,7 @@ def make(url: str, version: str) -> None:
     """A store as the program of that version made it, with everything that people can decide."""
     with reached(url) as store, store.writing() as tx:
         config = Config(attributes={"connection": tx})
-        config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
         command.upgrade(config, version)
         fill(tx)
 
@@ -49,7 +52,7 @@ def make(url: str, version: str) -> None:
 @contextmanager
 def reached(url: str) -> Iterator[Store]:
     """A store of whatever version."""
-    opened = engine._connect(engine._parse(url))
+    opened = connections.connect(connections.parse(url))
     try:
         yield Store(opened)
     finally:

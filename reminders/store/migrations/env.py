@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from reminders.store.engine import VERSION_TABLE
+from reminders.store.connections import VERSION_TABLE
 from reminders.store.tables import metadata
 
 context.configure(

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from reminders.store.engine import PATIENCE
+from reminders.store.connections import PATIENCE
 from tests.flows.service import Place, Running, relay, time_from_now, wait_for
 from tests.flows.silence.blocked import TICKS
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reminders.store.engine import PATIENCE
+from reminders.store.connections import PATIENCE
 from tests.flows.service import REMINDERS, Place, Running, wait_for
 from tests.flows.silence.blocked import BLOCKED, TICKS
 
