@@ -62,10 +62,11 @@ class Walk:
 
 @dataclass
 class Points:
-    """What the kills of one path came to."""
+    """What the kills of one path came to; `at_once` is how many messages were in doubt at most when none was killed."""
 
     met: Counter[str] = field(default_factory=Counter)
     copies: Counter[int] = field(default_factory=Counter)
+    at_once: int = 0
     breaches: list[str] = field(default_factory=list)
 
 
@@ -194,6 +195,7 @@ def harass(folder: Path, paths: Sequence[str], every: int, in_flight: int = 1, f
         figures[f"{path}: kills"] = found.met.total()
         figures |= {f"{path}: kills at {name}": found.met[name] for name in sorted(found.met)}
         figures[f"{path}: kills after which any came twice"] = found.copies.total() - found.copies[0]
+        figures[f"{path}: most in doubt at once"] = found.at_once
         figures[f"{path}: most that came twice"] = max(found.copies, default=0)
         breaches += [f"{path}: {each}" for each in found.breaches]
     return Findings(figures | {"seconds": round(time.monotonic() - begun, 1)}, breaches)
@@ -213,6 +215,7 @@ def _kill_at_each(path: str, walk: Walk, folder: Path, every: int, sink: Peer) -
         raise RuntimeError(f"{path} cannot be walked: {whole}\n{(folder / 'unharmed' / 'lives.log').read_text()}")
     if extra_copies(wanted):
         points.breaches.append("mailed twice, though nobody was killed")
+    points.at_once = max(len(in_window(calls[:number])) for number in range(len(calls) + 1))
     made = Counter(call.name for call in calls)
     for name in sorted(made):
         number = 1
