@@ -31,7 +31,7 @@ from reminders.jobs.clockwatch import Watched, observe
 from reminders.jobs.deliver import deliver, recover
 from reminders.jobs.health import health
 from reminders.jobs.heartbeat import Heartbeat
-from reminders.jobs.operator import tell_operator
+from reminders.jobs.operator import Note, Notes, held
 from reminders.jobs.reconcile import Reconciled, nightly, report
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
@@ -87,6 +87,7 @@ class Daemon:
         self._quiet_until = float("-inf")
         self._looked = time.monotonic()
         self.started = False
+        self._notes = Notes(service, transport)
         self._heartbeat = Heartbeat(service.settings.heartbeat_url)
         self._running: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(
@@ -156,9 +157,11 @@ class Daemon:
         await self._listen()
         await self._collect()
         looked = await self._look()
-        if looked is None:
-            return
-        delivered = await self._deliver()  # at once: looking armed the next wake, which moves a replay's clock
+        # At once: looking armed the next wake, which moves a replay's clock.
+        delivered = looked is not None and await self._deliver()
+        if self._notes.due and not self.sending.locked():
+            async with self.sending:
+                await self._notes.send(self.clock.now())
         if looked and delivered and self._heartbeat.due:
             found = await asyncio.to_thread(health, self.service, self.clock.now())
             if found.ok and not found.paused:
@@ -170,6 +173,7 @@ class Daemon:
         before, self._watched = self._watched, watched
         if watched.doubt and watched.doubt != before.doubt:
             self.tell(watched.now, Held(watched.doubt))
+            self._notes.add(Note("the clock is not believed", (watched.doubt,)))
         elif before.doubt and not watched.doubt:
             LOG.info("the clock is believed again")
         if watched.believed != before.believed:
@@ -201,6 +205,8 @@ class Daemon:
             if (lines := tuple(str(error).splitlines())) != self._refused:
                 self._refused = lines
                 self.tell(now, error)
+                if isinstance(error, Held):
+                    self._notes.add(Note("changes are held", lines))
             well = isinstance(error, BadInput | Held)
         except TROUBLE:
             raise
@@ -211,9 +217,11 @@ class Daemon:
             self._refused = ()
             if refreshed.changes is not None:
                 self.tell(now, refreshed)
+            self._notes.add(*held(refreshed.stopped))
         reminded = await asyncio.to_thread(remind, self.service, now)
         if reminded != Reminded():
             self.tell(now, reminded)
+            self._notes.add(*held(reminded.stopped))
         await self._arm(now)
         return well
 
@@ -314,8 +322,9 @@ class Daemon:
             return
         self.tell(now, found)
         if (told := report(found, now)) is not None:
+            self._notes.add(Note(*told))
             async with self.sending:
-                await tell_operator(self.service, self.transport, *told, now)
+                await self._notes.send(now)
 
     async def _tidy(self) -> None:
         now = await self._present()

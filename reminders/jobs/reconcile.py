@@ -113,7 +113,7 @@ def nightly(service: Service, now: datetime) -> Reconciled | None:
     return found
 
 
-def report(found: Reconciled, now: datetime) -> tuple[str, list[str]] | None:
+def report(found: Reconciled, now: datetime) -> tuple[str, tuple[str, ...]] | None:
     """What the operator is told of it: a subject and lines; None when there is nothing to tell."""
     parts = [
         (found.number, "difference"),
@@ -130,7 +130,7 @@ def report(found: Reconciled, now: datetime) -> tuple[str, list[str]] | None:
             lines.append(f"- and {len(each.lines) - MOST} more")
     if found.foreseen:
         lines += ["", "Too late at the relay's rate:", *(f"- {sentence}" for sentence in found.foreseen)]
-    return f"reconciliation: {said}", lines
+    return f"reconciliation: {said}", tuple(lines)
 
 
 def _wanted(tx: Connection, service: Service, book: Book, now: datetime) -> list[Notice]:

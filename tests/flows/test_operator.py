@@ -11,8 +11,9 @@ import pytest
 
 from reminders.clock import FixedClock
 from reminders.daemon import Daemon, Happening
+from reminders.jobs import operator
 from reminders.jobs.deliver import transport_of
-from reminders.jobs.operator import tell_operator
+from reminders.jobs.operator import Note, Notes
 from reminders.jobs.reconcile import Reconciled
 from reminders.store.tables import attempt, history, outbox
 from tests.builders import utc
@@ -98,6 +99,60 @@ def test_a_relay_that_takes_nothing_costs_the_mail_and_nothing_else(
     )
 
 
+def test_what_the_relay_does_not_take_is_told_later_and_once(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "AGAIN", 0.2)
+
+    async def run() -> list[Received]:
+        async with serving(faults={"RCPT": ["450 4.3.0 later"]}) as server:
+            walk.write("reminders.yaml", SETTINGS + OPERATOR + PUBLIC + RELAY % server.port)
+            walk.reread()
+            notes = Notes(walk.service, transport_of(walk.service))
+            notes.add(Note("one", ("a line",)), Note("two", ()))
+            await notes.send(utc(NIGHT))
+            waits = [notes.due]
+            await asyncio.sleep(0.3)
+            waits.append(notes.due)
+            await notes.send(utc(NIGHT))
+            assert [*waits, notes.due] == [False, True, False]
+            return server.received
+
+    assert [subject_of(each) for each in asyncio.run(run())] == ["[Deadline reminders] one", "[Deadline reminders] two"]
+
+
+def subject_of(mail: Received) -> str:
+    return str(message_from_bytes(mail.data, policy=policy.default)["Subject"])
+
+
+def test_what_wants_a_person_is_mailed_while_it_does(tmp_path: Path) -> None:
+    """Files that look like an accident, a batch that the brake holds: at the next look, and once."""
+
+    async def run() -> list[Received]:
+        async with serving() as server:
+            settings = SETTINGS.replace("brake: off\n", "") + OPERATOR + PUBLIC + RELAY % server.port
+            with Walk(tmp_path, settings=settings + "brake_least: 1\nbrake: on\n") as walk:
+                walk.people("amina", "bao", "chloe")
+                item = "  - {id: %s, title: About %s, dates: {%s}}\n"
+                talking = item % ("talking", "talking", "course: 2019-02-12")
+                walk.events(talking + "".join(item % (f"e{n}", n, "course: 2019-10-01") for n in range(20)))
+                await asyncio.to_thread(walk.refresh, "2018-11-23T09:00")
+                clock = FixedClock(utc(DUE))
+                daemon = Daemon(walk.service, clock, transport_of(walk.service), lambda _, what: None)
+                for _ in range(2):
+                    await daemon._tick()
+                walk.events(talking)
+                for _ in range(2):
+                    await daemon._tick()
+            return server.received
+
+    mail, other = asyncio.run(run())
+    assert mail.recipients == other.recipients == ["ops@example.org"]
+    assert subject_of(other) == "[Deadline reminders] changes are held"
+    assert subject_of(mail) == "[Deadline reminders] batch 1: 3 mails are held"
+    text = message_from_bytes(mail.data, policy=policy.default).get_content()
+    assert "- talking course course-2w to subscriber 1\r\n" in text
+    assert "`reminders outbox release 1` sends them" in text
+
+
 def test_without_an_address_only_the_log_is_told(walk: Walk) -> None:
     walk.write("reminders.yaml", SETTINGS)
     walk.reread()
@@ -106,7 +161,6 @@ def test_without_an_address_only_the_log_is_told(walk: Walk) -> None:
     assert isinstance(told, Reconciled)
     assert told.number == 1
     assert set((walk.folder / "var" / "outbox").iterdir()) == before
-    assert not asyncio.run(tell_operator(walk.service, transport_of(walk.service), "one", [], utc(NIGHT)))
 
 
 def test_without_a_relay_it_is_a_file_like_the_other_mails(walk: Walk) -> None:

@@ -154,7 +154,7 @@ def test_failures_since_the_last_night_belong_to_the_report_and_name_no_address(
     assert told is not None
     subject, lines = told
     assert subject == "reconciliation: 1 x mail not sent or in doubt"
-    assert lines == [
+    assert list(lines) == [
         "Looked at on 30 January 2019 04:30 UTC; reminders looked for: 2.",
         "",
         "1 failed: `reminders outbox list failed` prints why:",
