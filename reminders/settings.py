@@ -169,7 +169,7 @@ class Settings(Shape):
     """Seconds between two looks at the files and the clock."""
 
     operator: Address | Literal[""] = ""
-    """The address that is told what is held, and once a day what failed, differs or will be late. Left out: only the log."""
+    """The address that is told what is held, and daily what failed, differs or will be late. Left out: only the log."""
     heartbeat_url: Fetched | Literal[""] = ""
     """An address to fetch after each pass that went well, once a minute at most. Its silence is somebody's alarm."""
 
