@@ -31,7 +31,7 @@ VENV := .venv$(if $(PYTHON),-$(or $(SERIES),none))
 BIN := $(VENV)/bin
 # Half of the tests' time is waiting: for a mail that is due, a server that starts. -n 0 does without the workers. Examples
 # are the same in each run, so that a failure is the change's own; ARGS=--hypothesis-profile=default looks for others.
-PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --hypothesis-profile=ci
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --hypothesis-profile=ci
 NODE := tests/edges/node
 
 # An environment is made anew when its interpreter changed or went, or the checkout was moved: scripts and the editable

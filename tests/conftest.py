@@ -19,6 +19,17 @@ from reminders.store.schema import create, open_store
 from tests.builders import EPOCH
 from tests.store import postgres
 
+LONGEST = ("tests/harness/", "tests/flows/silence/", "tests/flows/clock_set/", "tests/flows/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders whose files take longest come first, so that at the end no process waits for another's."""
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, folder in enumerate(LONGEST) if item.nodeid.startswith(folder)), len(LONGEST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FrozenDateTimeFactory]:

@@ -18,9 +18,10 @@ from reminders.planning import plan
 from reminders.planning.notices import Notice, NoticeKind, Reason, Told
 from reminders.planning.selections import lists
 from reminders.planning.subscribers import Subscriber
-from reminders.store import events, outbox, pace, packing, pauses, people, sending
+from reminders.store import claiming, events, outbox, pace, packing, pauses, people, sending
+from reminders.store.claiming import LATE
 from reminders.store.outbox import IN_DOUBT
-from reminders.store.sending import LATE, Message
+from reminders.store.sending import Message
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -88,9 +89,9 @@ def take(service: Service, owner: str, clock: Clock, most: int) -> Taken:
         if rate:
             left = pace.allowance(tx, rate, wall_now)
             if not left.messages:
-                return Taken(next_at=left.next_at if sending.waiting(tx, now=now, wall_now=wall_now) else None)
+                return Taken(next_at=left.next_at if claiming.waiting(tx, now=now, wall_now=wall_now) else None)
             most = min(most, left.messages)
-        messages = sending.claim(
+        messages = claiming.claim(
             tx,
             owner,
             now=now,

@@ -21,7 +21,7 @@ from reminders.jobs.service import Service
 from reminders.mail.envelope import Envelope
 from reminders.mail.letter import Letter
 from reminders.mail.smtp import SmtpTransport
-from reminders.store import ledger, reports, sending
+from reminders.store import claiming, ledger, reports
 from reminders.store.tables import outbox as outbox_table
 from tests.builders import utc
 from tests.edges.smtpd import LOSE, Received, serving
@@ -435,7 +435,7 @@ def test_what_a_dead_worker_of_this_machine_held_is_taken_back_at_once(walk: Wal
     owner = other.stdout.readline().strip()
     with walk.store.writing() as tx:
         hour = timedelta(hours=1)
-        ((row,),) = sending.claim(tx, owner, now=utc(DUE), wall_now=SystemClock().now(), lease=hour)
+        ((row,),) = claiming.claim(tx, owner, now=utc(DUE), wall_now=SystemClock().now(), lease=hour)
     assert row.owner == owner
     assert recover(walk.service, utc(DUE)) == 0
     other.kill()

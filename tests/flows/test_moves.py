@@ -122,7 +122,7 @@ def test_a_move_while_the_mail_is_under_way_is_put_right_later(walk: Walk) -> No
     """Somebody else's worker has the mail in hand while the files move; its acceptance is known only afterwards."""
     from datetime import timedelta
 
-    from reminders.store import packing, sending
+    from reminders.store import claiming, packing, sending
     from reminders.store.sending import Ending, Message
     from tests.builders import utc
 
@@ -131,7 +131,7 @@ def test_a_move_while_the_mail_is_under_way_is_put_right_later(walk: Walk) -> No
     wall = utc("2026-01-01T00:00")
     hour = timedelta(hours=1)
     with walk.store.writing() as tx:
-        ((row,),) = sending.claim(tx, "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
+        ((row,),) = claiming.claim(tx, "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
         message = Message(row.id, "<1@example.org>", packing.pack(b"mail"), utc(TOLD))
         assert sending.begin(tx, [message], "elsewhere:1:1", now=utc(TOLD), wall_now=wall, lease=hour)
     walk.course("2019-03-05")

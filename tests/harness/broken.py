@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, event
 
 from reminders import cli
 from reminders.jobs import deliver, taking
-from reminders.store import journal, packing, sending
+from reminders.store import claiming, journal, packing, sending
 from reminders.store.sending import Ending, Message
 
 TOGETHER = 5
@@ -65,7 +65,7 @@ def settled_first() -> None:
 
 def together() -> None:
     """messages are recorded as sent five at a time"""
-    claim, settle = sending.claim, sending.settle
+    claim, settle = claiming.claim, sending.settle
     waiting: list[tuple[Any, str, dict[str, Any]]] = []
 
     def flush(tx: Any) -> None:
@@ -86,7 +86,7 @@ def together() -> None:
             flush(tx)
         return rows
 
-    sending.claim, sending.settle = claim_or_flush, settle_later
+    claiming.claim, sending.settle = claim_or_flush, settle_later
 
 
 def unrecovered() -> None:
@@ -110,9 +110,9 @@ def crowded() -> None:
     """a mail that a worker died of is claimed together with others, like any"""
 
     def candidates(tx: Any, now: Any, wall_now: Any, most: int, per_domain: int, *, alone: bool) -> Any:
-        return list(tx.execute(sending._DUE, {"now": now, "wall_now": wall_now, "full": [], "most": most}))
+        return list(tx.execute(claiming._DUE, {"now": now, "wall_now": wall_now, "full": [], "most": most}))
 
-    sending._candidates = candidates
+    claiming._candidates = candidates
 
 
 def unsynced() -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from reminders.planning.notices import Notice, NoticeKind
 from reminders.planning.subscribers import Audience, Member, Selection
-from reminders.store import ledger, outbox, packing, people, sending
+from reminders.store import claiming, ledger, outbox, packing, people, sending
 from reminders.store.engine import Store
 from reminders.store.outbox import Owed
 from reminders.store.rows import Row
@@ -67,13 +67,13 @@ def owe(store: Store, *notices: Notice, now: datetime = NOW, limit: int | None =
 
 def claim(store: Store, owner: str = "w1", *, now: datetime = NOW, wall: datetime = WALL) -> Row | None:
     with store.writing() as tx:
-        messages = sending.claim(tx, owner, now=now, wall_now=wall, lease=LEASE)
+        messages = claiming.claim(tx, owner, now=now, wall_now=wall, lease=LEASE)
     return messages[0][0] if messages else None
 
 
 def claim_many(store: Store, owner: str, most: int, *, per_domain: int = 0) -> list[Row]:
     with store.writing() as tx:
-        messages = sending.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_domain=per_domain)
+        messages = claiming.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_domain=per_domain)
     return [row for (row,) in messages]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reminders.planning.notices import Reason
-from reminders.store import ledger, sending
+from reminders.store import claiming, ledger
 from reminders.store.backups import check
 from reminders.store.engine import Store
 from reminders.store.ledger import PutOff
@@ -182,7 +182,7 @@ def test_what_waits_for_its_time_is_counted_apart_from_what_waits_for_its_turn(s
     send(store, reminder(third))
     owe(store, reminder(third, rule="another"))
     with store.writing() as tx:
-        assert sending.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE, per_person=1) == []
+        assert claiming.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE, per_person=1) == []
     with store.reading() as tx:
         assert ledger.longest_wait(tx, NOW, WALL) is None
         assert ledger.put_off(tx, WALL) == [

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from reminders.store import ledger, packing, sending
+from reminders.store import claiming, ledger, packing, sending
 from reminders.store.engine import Store
 from reminders.store.rows import Row
 from reminders.store.sending import Message
@@ -22,7 +22,7 @@ def freeze(store: Store, common: bytes, *people: int) -> list[Row]:
     invite(store, 2)
     owe(store, *(reminder(each) for each in people))
     with store.writing() as tx:
-        rows = [row for (row,) in sending.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE, most=len(people))]
+        rows = [row for (row,) in claiming.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE, most=len(people))]
         body = packing.pack(MESSAGE, common)
         messages = [Message(row.id, f"<{row.id}@example.org>", body, NOW, common) for row in rows]
         assert len(sending.begin(tx, messages, "w1", now=NOW, wall_now=WALL, lease=LEASE)) == len(people)

@@ -10,7 +10,7 @@ import pytest
 from reminders.errors import RemindersError
 from reminders.mail.reports import Finding, Report, ReportKind
 from reminders.planning.subscribers import Subscriber
-from reminders.store import packing, people, reports, sending
+from reminders.store import claiming, packing, people, reports, sending
 from reminders.store.engine import Store
 from reminders.store.reports import Recorded
 from tests.store.builders import (
@@ -130,7 +130,7 @@ def test_what_came_back_is_told_of_every_notice_that_went_as_the_same_message(st
     due = NOW - timedelta(hours=2)
     owe(store, *(reminder(occurrence=f"2019-02-{day:02}", due_at=due) for day in range(1, 6)))
     with store.writing() as tx:
-        (rows,) = sending.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE)
+        (rows,) = claiming.claim(tx, "w1", now=NOW, wall_now=WALL, lease=LEASE)
     assert len(rows) == 5
     with store.writing() as tx:
         messages = [sending.Message(row.id, "<one@example.org>", packing.pack(b"mail"), NOW) for row in rows]

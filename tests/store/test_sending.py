@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from reminders.planning.notices import Notice, Reason, Told
-from reminders.store import events, ledger, outbox, packing, people, sending
+from reminders.store import claiming, events, ledger, outbox, packing, people, sending
 from reminders.store.engine import Store
 from reminders.store.rows import Row
 from reminders.store.sending import Ending, Message
@@ -475,7 +475,7 @@ def _late(person: int, *rules: str, **facts: object) -> list[Notice]:
 
 def _claim_messages(store: Store, owner: str = "w1", *, most: int = 10, per_person: int = 0) -> list[list[int]]:
     with store.writing() as tx:
-        found = sending.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_person=per_person)
+        found = claiming.claim(tx, owner, now=NOW, wall_now=WALL, lease=LEASE, most=most, per_person=per_person)
     return [[row.id for row in message] for message in found]
 
 
@@ -537,7 +537,7 @@ def test_what_one_person_may_not_get_today_waits_until_there_is_room(store: Stor
     assert waiting.reply == "waits: this person got 2 mails in a day"
     with store.writing() as tx:
         later = {"now": NOW + timedelta(days=1), "wall_now": WALL + timedelta(days=1)}
-        ((row,),) = sending.claim(tx, "w2", **later, lease=LEASE, most=10, per_person=2)  # type: ignore[arg-type]  # test sugar
+        ((row,),) = claiming.claim(tx, "w2", **later, lease=LEASE, most=10, per_person=2)  # type: ignore[arg-type]  # test sugar
     assert row.id == 3
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from reminders.errors import DeliveryError, Verdict
 from reminders.planning.notices import Reason
-from reminders.store import ledger, sending
+from reminders.store import claiming, ledger, sending
 from reminders.store import setbacks as setbacks_module
 from reminders.store.engine import Store
 from reminders.store.sending import Ending
@@ -98,7 +98,7 @@ def test_notices_that_went_as_one_message_are_told_once(store: Store) -> None:
     owe(store, *(reminder(1, rule=f"rule-{number}") for number in range(4)), reminder(2))
     late = NOW + timedelta(hours=2)
     with store.writing() as tx:
-        messages = sending.claim(tx, "w1", now=late, wall_now=WALL, lease=LEASE, most=2)
+        messages = claiming.claim(tx, "w1", now=late, wall_now=WALL, lease=LEASE, most=2)
         assert sorted(len(message) for message in messages) == [1, 4]
         endings = [Ending(row.id, 0, "again", "4.2.0 full", "rcpt", 452) for message in messages for row in message]
         sending.settle(tx, endings, "w1", now=late)

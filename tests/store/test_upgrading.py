@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData
 
-from reminders.store import connections, ledger, outbox, people, schema, sending, state
+from reminders.store import claiming, connections, ledger, outbox, people, schema, sending, state
 from reminders.store.backups import check
 from reminders.store.connections import VERSION_TABLE
 from reminders.store.engine import Store
@@ -135,7 +135,7 @@ def test_what_was_decided_before_an_upgrade_holds_after_it(place: str, version: 
         assert gone.left_at == LEFT
         sending.recover(tx, dead=[], now=NOW, wall_now=WALL + LEASE, max_attempts=3)
         claims = [
-            sending.claim(tx, worker, now=NOW, wall_now=WALL + LEASE, lease=LEASE, most=10) for worker in ("w1", "w2")
+            claiming.claim(tx, worker, now=NOW, wall_now=WALL + LEASE, lease=LEASE, most=10) for worker in ("w1", "w2")
         ]
         taken = [row.notice.subscriber for messages in claims for message in messages for row in message]
         assert taken == [1, 2], "the one that was owed, and the one that its worker died of"
