@@ -101,6 +101,10 @@ def started(folder: Path, commands: Sequence[str], ports: Sequence[int], **envir
     ):
         try:
             server = MailServer(process, folder)
+            for _ in range(400):  # until then it is in the machine's own, where a loopback answers too
+                if Path(f"/proc/{process.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink():
+                    break
+                time.sleep(0.05)
             assert answers(server, 1, errno.ECONNREFUSED)  # there is a loopback
             for port in ports:
                 assert answers(server, port, 0), "".join(
