@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ RESTORE = "restore a backup, then `reminders db repair` (docs/operating.md)"
 """What to do about a database that is damaged."""
 PATIENCE = 10.0
 """Seconds to wait for another writer of a SQLite file."""
+LOOK = 0.0003
+"""Seconds between two looks whether it has ended."""
 
 
 class Damaged(WrongUse):
@@ -121,10 +124,38 @@ def _connect_sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         how = connection.get_execution_options()["sqlite_begin"]
-        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if how == 'BEGIN IMMEDIATE' else 'ON'}")
-        connection.exec_driver_sql(how)
+        writes = how == "BEGIN IMMEDIATE"
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        if not writes:
+            connection.exec_driver_sql(how)
+            return
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute("PRAGMA busy_timeout=0")
+        try:
+            if not _begun(driver, how):
+                connection.exec_driver_sql(how)  # which raises what is the matter as all else does
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={PATIENCE * 1000:.0f}")
 
     return engine
+
+
+def _begun(driver: sqlite3.Connection, how: str) -> bool:
+    """Begin to write as soon as no other does; False when that cannot be, or not for too long.
+
+    SQLite itself waits longer from look to look, 100 ms in the end: between two workers that write all the time the
+    file would lie idle for a third of it.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            driver.execute(how)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                return False
+            time.sleep(LOOK)
+        else:
+            return True
 
 
 def place(url: URL) -> tuple[int, int] | None:
