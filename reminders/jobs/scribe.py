@@ -2,16 +2,18 @@
 
 A commit that is on the disk takes as long as a message. So the fence before a message and its outcome are not written
 one by one, but as they come together: alone while one message is under way, a dozen at a time while a dozen are. What
-was accepted goes into the journal first, beside the commits of others.
+goes into a commit is taken up when its transaction has begun, so that what came while another worker had the database
+is in it too. What was accepted goes into the journal first, beside the commits of others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -45,6 +47,14 @@ class _Ended:
     done: asyncio.Future[set[int]]
 
 
+@dataclass(slots=True)
+class _Group:
+    """What one transaction took up."""
+
+    begun: list[_Begun] = field(default_factory=list)
+    ended: list[_Ended] = field(default_factory=list)
+
+
 class Scribe:
     """One worker's writer, for as long as it delivers. What goes into the database is written by one thread, in order.
 
@@ -60,12 +70,13 @@ class Scribe:
         self._clock = clock
         self._owner = owner
         self._lease = lease
-        self._begun: list[_Begun] = []
+        # The loop adds to these two, and the thread that writes takes from them.
+        self._begun: deque[_Begun] = deque()
+        self._ended: deque[_Ended] = deque()
         self._accepted: list[_Ended] = []
-        self._ended: list[_Ended] = []
         self._unwritten: list[Sent] = []
-        self._name = ""
-        self._spans: list[tuple[int, int]] = []
+        self._entered: tuple[str, tuple[tuple[int, int], ...]] = "", ()
+        """The journal's name, and the places in it of what may not be in the database."""
         self._fault: Exception | None = None
         self._entering: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -86,6 +97,8 @@ class Scribe:
 
         Raises what the store does when it cannot be written: then it may not be started either.
         """
+        if self._fault:
+            raise self._fault
         begun = _Begun(messages, asyncio.get_running_loop().create_future())
         self._begun.append(begun)
         self._write()
@@ -109,7 +122,7 @@ class Scribe:
         """Write what is left, and end."""
         while task := self._entering or self._writing:
             await task
-        await self._append([])
+        await self._append(())
         if self._unwritten:
             LOG.error("%s: after a backup is restored, mails may go twice: %d", self._fault, len(self._unwritten))
         self._thread.shutdown(wait=False)
@@ -122,29 +135,29 @@ class Scribe:
     async def _enter_all(self) -> None:
         while self._accepted:
             ended, self._accepted = self._accepted, []
-            await self._append([line for each in ended for line in each.accepted])
-            self._ended += ended
+            await self._append(ended)
             self._write()
         self._entering = None
 
-    async def _append(self, lines: list[Sent]) -> None:
+    async def _append(self, ended: Sequence[_Ended]) -> None:
         """Have it in the journal what a relay accepted; not once more when it is the commit after it that fails.
 
         What cannot be written there is tried again with the next, and kept from the database by nothing.
         """
-        lines, self._unwritten = self._unwritten + lines, []
-        if not lines:
-            return
-        loop = asyncio.get_running_loop()
-        try:
-            name, start, end = await loop.run_in_executor(self._clerk, lambda: self._journal.append(lines))
-        except Unwritable as error:
-            self._unwritten = lines
-            self._fault = self._fault or error
-            return
-        if name != self._name:
-            self._name, self._spans = name, []
-        self._spans.append((start, end))
+        lines, self._unwritten = self._unwritten + [line for each in ended for line in each.accepted], []
+        written = None
+        if lines:
+            loop = asyncio.get_running_loop()
+            try:
+                written = await loop.run_in_executor(self._clerk, lambda: self._journal.append(lines))
+            except Unwritable as error:
+                self._unwritten = lines
+                self._fault = self._fault or error
+        self._ended.extend(ended)  # before its place is known: a commit that goes by the place has it then
+        if written is not None:
+            name, start, end = written
+            before, places = self._entered
+            self._entered = name, (*(places if name == before else ()), (start, end))
 
     def _write(self) -> None:
         if self._writing is None:
@@ -152,58 +165,62 @@ class Scribe:
 
     async def _write_all(self) -> None:
         tries = 0
-        while self._begun or self._ended:
-            begun, self._begun = self._begun, []
-            ended, self._ended = self._ended, []
-            if self._fault:
-                for fence in begun:
-                    fence.until.set_exception(self._fault)
-                begun = []
-            error = await self._commit_all(begun, ended) if begun or ended else None
+        while self._remains():
+            group = _Group()
+            error = await self._commit_all(group)
             if error is None:
                 tries = 0
                 continue
             self._fault = self._fault or error
             tries += 1
             if tries < (BROKEN if self._store.broken else SETTLING) and isinstance(error, TROUBLE):
-                self._ended = ended + self._ended
-                await asyncio.sleep(PAUSE if self._ended else 0)
+                self._ended.extendleft(reversed(group.ended))
+                if self._remains():
+                    await asyncio.sleep(PAUSE)
                 if self._entering is None:  # what the journal could not take either, before it is in the database
-                    await self._append([])
+                    await self._append(())
             else:
-                self._spans = []  # something in them is not in the database
-                for each in ended:
+                self._entered = "", ()  # something in it is not in the database
+                for each in (*group.ended, *_all(self._ended)):
                     each.done.set_exception(error)
         self._writing = None
 
-    async def _commit_all(self, begun: Sequence[_Begun], ended: Sequence[_Ended]) -> Exception | None:
+    def _remains(self) -> bool:
+        """Whether there is anything to write: once something could not be, nothing is begun any more."""
+        if self._fault:
+            for fence in _all(self._begun):
+                fence.until.set_exception(self._fault)
+        return bool(self._begun or self._ended)
+
+    async def _commit_all(self, group: _Group) -> Exception | None:
         """One commit, and who waits for it is told; why it could not be had, which those told who wait at the fence."""
-        journal, spans = self._name, tuple(self._spans)
         try:
-            until, own, known_to = await self.do(lambda: self._commit(begun, ended, journal, spans))
+            until, own, journal, known_to = await self.do(lambda: self._commit(group))
         except Exception as error:
-            for fence in begun:
+            for fence in group.begun:
                 fence.until.set_exception(error)
             return error
-        if self._name == journal:
-            self._spans = [each for each in self._spans if each[0] >= known_to]
-        for fence in begun:
+        name, places = self._entered
+        if name == journal:
+            self._entered = name, tuple(each for each in places if each[0] >= known_to)
+        for fence in group.begun:
             fence.until.set_result(until.get(fence.messages[0].row))
-        for each in ended:
+        for each in group.ended:
             each.done.set_result(own & {ending.row for ending in each.endings})
         return None
 
-    def _commit(
-        self, begun: Sequence[_Begun], ended: Sequence[_Ended], journal: str, spans: Sequence[tuple[int, int]]
-    ) -> tuple[dict[int, datetime], set[int], int]:
-        """One transaction: until when what may be started is this worker's, and the rows of `ended` that still were.
+    def _commit(self, group: _Group) -> tuple[dict[int, datetime], set[int], str, int]:
+        """One transaction: until when what may be started is this worker's, and the rows that still were at their end.
 
-        `spans` of the journal hold what was accepted of `ended` and before; up to where it is known comes last.
+        The journal's name comes last, and up to where what is in it is known.
         """
-        now, wall_now = self._clock.now(), SystemClock().now()
         with self._store.writing() as tx:
+            now, wall_now = self._clock.now(), SystemClock().now()
+            journal, places = self._entered  # first: all that was accepted there is in what is taken up next, or before
+            group.begun, group.ended = _all(self._begun), _all(self._ended)
+            begun = group.begun
             if begun and (pauses.paused(tx) or clockwatch.hold(tx, self._clock)):
-                begun = ()
+                begun = []
             started = sending.begin(
                 tx,
                 [row for each in begun for row in each.messages],
@@ -212,10 +229,15 @@ class Scribe:
                 wall_now=wall_now,
                 lease=self._lease,
             )
-            endings = [row for each in ended for row in each.endings]
+            endings = [row for each in group.ended for row in each.endings]
             own = sending.settle(tx, endings, self._owner, now=now)
-            for row in (each.endings[0] for each in ended) if self._bounce_limit else ():
+            for row in (each.endings[0] for each in group.ended) if self._bounce_limit else ():
                 if row.outcome == "failed" and row.phase == "rcpt":
                     reports.refused(tx, row.row, row.code, row.reply, now, limit=self._bounce_limit)
-            known_to = replay.advance(tx, journal, spans) if spans else 0
-        return dict.fromkeys(started, wall_now + self._lease), own, known_to
+            known_to = replay.advance(tx, journal, places) if places else 0
+        return dict.fromkeys(started, wall_now + self._lease), own, journal, known_to
+
+
+def _all(waiting: deque[Result]) -> list[Result]:
+    """Take what waits, but nothing that comes meanwhile."""
+    return [waiting.popleft() for _ in range(len(waiting))]

@@ -151,12 +151,15 @@ def heedless() -> None:
     scribe = vars(deliver)["Scribe"]
     commit = scribe._commit
 
-    def commit_anyway(self: Any, begun: Any, ended: Any, *journal: Any) -> Any:
+    def commit_anyway(self: Any, group: Any) -> Any:
         try:
-            return commit(self, begun, ended, *journal)
+            return commit(self, group)
         except Exception:
+            for taken, waiting in ((group.begun, self._begun), (group.ended, self._ended)):
+                taken.extend(waiting)
+                waiting.clear()
             until = self._clock.now() + self._lease
-            return {row.row: until for each in begun for row in each.messages}, set(), 0
+            return {row.row: until for each in group.begun for row in each.messages}, set(), "", 0
 
     scribe._commit = commit_anyway
 
@@ -166,12 +169,12 @@ def journal_last() -> None:
     scribe = vars(deliver)["Scribe"]
     commit = scribe._commit
 
-    async def append_later(self: Any, lines: Any) -> None:
-        pass
+    async def append_later(self: Any, ended: Any) -> None:
+        self._ended.extend(ended)
 
-    def commit_first(self: Any, begun: Any, ended: Any, *journal: Any) -> Any:
-        done = commit(self, begun, ended, *journal)
-        if late := [line for each in ended for line in each.accepted]:
+    def commit_first(self: Any, group: Any) -> Any:
+        done = commit(self, group)
+        if late := [line for each in group.ended for line in each.accepted]:
             self._journal.append(late)
         return done
 
