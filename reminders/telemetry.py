@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
+_PATH = re.compile(r"(https?://[^/\s]+/)[^\s<>\"']+")
+"""What a filter quotes of a mail may be the link by which its reader unsubscribes."""
 _ADDRESS = re.compile(r"[^\s<>\"'(),:;]+@[^\s<>\"'(),:;]+")
 
 
@@ -18,6 +20,11 @@ class Discreet(logging.Formatter):
 def discreet(text: str) -> str:
     """The text without anybody's address."""
     return _ADDRESS.sub("<address>", text)
+
+
+def legible(text: str) -> str:
+    """What a relay says, fit to be shown: without addresses, links to a person's pages and control characters."""
+    return "".join(each if each.isprintable() else " " for each in _PATH.sub(r"\1…", discreet(text)))
 
 
 def start_logging() -> None:

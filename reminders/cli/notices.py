@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reminders.cli.options import clock_time, counted
-from reminders.telemetry import discreet
+from reminders.telemetry import legible
 
 if TYPE_CHECKING:
     from reminders.store.ledger import Batch, Record
     from reminders.store.pauses import Pause
     from reminders.store.rows import Row
+
+_TWICE = re.compile(r"\b(connect|mail|rcpt|data|dot)(?: \d{3})? (?=\1: )")
+"""The phase and code that a line of the history has before a reply that begins with them itself."""
 
 
 def facts(row: Row) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def facts(row: Row) -> dict[str, Any]:
         "settled_at": row.settled_at,
         "attempts": row.attempts,
         "message_id": row.message_id,
-        "reply": row.reply,
+        "reply": legible(row.reply),
         "batch": row.batch,
     }
 
@@ -44,9 +47,9 @@ def facts(row: Row) -> dict[str, Any]:
 def record_facts(record: Record) -> dict[str, Any]:
     """A row with its history and attempts."""
     return facts(record.row) | {
-        "history": [{"at": each.at, "state": each.state, "reason": each.reason} for each in record.history],
+        "history": [{"at": each.at, "state": each.state, "reason": _said(each.reason)} for each in record.history],
         "attempted": [
-            {"number": each.number, "at": each.started_at, "outcome": each.outcome, "reply": each.reply}
+            {"number": each.number, "at": each.started_at, "outcome": each.outcome, "reply": legible(each.reply)}
             for each in record.attempts
         ],
     }
@@ -59,10 +62,10 @@ def record_words(record: Record, zone: str) -> Iterator[str]:
     yield f"    says {row.notice.fact}" + (f", was {row.notice.before}" if row.notice.before else "")
     yield f"    of use until {clock_time(row.notice.expires_at, zone)}, batch {row.batch}"
     for each in record.history:
-        yield f"    {clock_time(each.at, zone)}  {each.state}" + (f": {each.reason}" if each.reason else "")
+        yield f"    {clock_time(each.at, zone)}  {each.state}" + (f": {_said(each.reason)}" if each.reason else "")
     for begun in record.attempts:
         at = clock_time(begun.started_at, zone)
-        yield f"    attempt {begun.number} {at}: {begun.outcome or 'under way'} {begun.reply}"
+        yield f"    attempt {begun.number} {at}: {begun.outcome or 'under way'} {legible(begun.reply)}"
     if row.message_id:
         yield f"    Message-ID {row.message_id}"
 
@@ -71,9 +74,10 @@ def line(row: Row, zone: str) -> str:
     """A row in one line."""
     notice = row.notice
     state = row.state + (f" ({row.reason})" if row.reason else "")
+    reply = f"  {legible(row.reply)}" if row.reply and row.state != "sent" else ""
     return (
         f"{row.id:>6}  {clock_time(notice.due_at, zone)}  {state:<24}  {notice.words}"
-        f"  to subscriber {notice.subscriber}" + (f"  {row.reply}" if row.reply and row.state != "sent" else "")
+        f"  to subscriber {notice.subscriber}{reply}"
     )
 
 
@@ -81,7 +85,7 @@ def kept_back_facts(held: Sequence[Batch], pause: Pause | None) -> dict[str, Any
     """The batches that are held and the pause, for other programs."""
     return {
         "held": [
-            {"batch": batch.number, "mails": batch.mails, "first": [facts(_discreet(row)) for row in batch.first]}
+            {"batch": batch.number, "mails": batch.mails, "first": [facts(row) for row in batch.first]}
             for batch in held
         ],
         "paused": None if pause is None else {"since": pause.since, "why": pause.why},
@@ -93,7 +97,7 @@ def kept_back_words(held: Sequence[Batch], pause: Pause | None, zone: str) -> It
     for batch in held:
         yield f"Held in batch {batch.number}: {counted(batch.mails, 'mail')}, the first of them:"
         for row in batch.first:
-            yield line(_discreet(row), zone)
+            yield line(row, zone)
     if pause is not None:
         yield paused_words(pause, zone)
 
@@ -104,5 +108,6 @@ def paused_words(pause: Pause, zone: str) -> str:
     return f"Paused since {clock_time(pause.since, zone)}{why}: nothing is mailed until `reminders resume`."
 
 
-def _discreet(row: Row) -> Row:
-    return replace(row, reply=discreet(row.reply))
+def _said(reason: str) -> str:
+    """What a line of the history says of it."""
+    return legible(_TWICE.sub("", reason))

@@ -73,5 +73,5 @@ def clock_time(instant: datetime, zone: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, whose plural is regular: "1 mail", "2 mails"."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    """A number with its noun, whose plural is regular: "1 mail", "2,000 mails"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

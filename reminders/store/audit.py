@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, case, func, or_, select
 
 from reminders.store import state, tables
+from reminders.store.ledger import LISTED
 from reminders.store.outbox import KEYS_AT_ONCE
 from reminders.store.rows import Row, read_row
 from reminders.store.tables import AT_REST, IN_HAND, OWED, attempt, outbox
@@ -17,7 +18,6 @@ from reminders.store.tables import AT_REST, IN_HAND, OWED, attempt, outbox
 AUDITED = "audited"
 """What the store remembers the last audit under, and whose turn it is to make one."""
 
-_LISTED = [column for column in outbox.c if column.name != "body"]
 _BEGUN = (
     select(attempt.c.outbox, func.max(attempt.c.started_at).label("begun_at")).group_by(attempt.c.outbox).subquery()
 )
@@ -84,7 +84,7 @@ def unended(tx: Connection) -> list[Row]:
 
 def begun(tx: Connection, since: datetime) -> Iterator[Begun]:
     """What was sent, or may have been, and settled after `since`."""
-    columns = select(*_LISTED, _BEGUN.c.begun_at, tables.subscriber.c.left_at)
+    columns = select(*LISTED, _BEGUN.c.begun_at, tables.subscriber.c.left_at)
     joined = columns.join_from(outbox, _BEGUN, _BEGUN.c.outbox == outbox.c.id).join(
         tables.subscriber, tables.subscriber.c.id == outbox.c.subscriber
     )
@@ -104,5 +104,5 @@ def changed_at(tx: Connection) -> dict[str, datetime]:
 
 
 def _rows(tx: Connection, *where: ColumnElement[bool]) -> list[Row]:
-    found = select(*_LISTED).where(*where).order_by(outbox.c.id)
+    found = select(*LISTED).where(*where).order_by(outbox.c.id)
     return [read_row(each._mapping) for each in tx.execute(found)]

@@ -16,7 +16,7 @@ from reminders.store.ledger import BY_HAND, LISTED
 from reminders.store.outbox import IN_DOUBT, LOST
 from reminders.store.rows import Row, read_row
 from reminders.store.tables import history, outbox
-from reminders.telemetry import discreet
+from reminders.telemetry import legible
 
 LOOKED_AT = 100_000
 """So many lines of the history, the last ones, are looked at; of a million it takes a tenth of the time."""
@@ -28,8 +28,6 @@ _SAID = re.compile(
     r"(?: (?P<code>\d{3})\b)? ?(?P<reply>.*)",
     re.DOTALL,
 )
-_PATH = re.compile(r"(https?://[^/\s]+/)[^\s<>\"']+")
-"""What a filter quotes of a mail may be the link by which its reader unsubscribes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +84,4 @@ def _read(said: str) -> tuple[str, int, str]:
 
 
 def _told(words: str) -> str:
-    shown = "".join(each if each.isprintable() else " " for each in _PATH.sub(r"\1…", discreet(words)))
-    return shown[:WORDS].strip()
+    return legible(words)[:WORDS].strip()

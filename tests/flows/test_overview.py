@@ -105,6 +105,22 @@ def test_counts_then_what_waits_then_what_went_wrong_last(walk: Walk) -> None:
     )
 
 
+def test_a_notice_by_itself_tells_each_reply_once_and_nobodys_address(walk: Walk) -> None:
+    send(walk, **SCENE)
+    for number, state, said in (
+        (1, "owed", "again rcpt: 450 4.2.1 <<address>>: busy"),
+        (2, "failed", "failed rcpt: 550 5.1.1 <<address>>: unknown"),
+        (4, "owed", "uncertain dot: no reply Unexpected EOF received"),
+    ):
+        shown = typed("outbox", "show", str(number), *config(walk.config))
+        assert "@example.org" not in shown.out
+        assert f"{state}: {said}\n" in shown.out
+        facts = typed("outbox", "show", str(number), "--json", *config(walk.config)).json
+        assert said in [each["reason"] for each in facts["history"]]
+        assert said.endswith(facts["reply"])
+        assert "@" not in facts["reply"]
+
+
 def test_what_became_of_an_error_is_told_as_it_is_by_now(walk: Walk, clock: FrozenDateTimeFactory) -> None:
     send(walk, **SCENE)
     clock.move_to("2019-07-01T08:30")
