@@ -32,6 +32,7 @@ BROKEN = 3
 
 LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,20 @@ class _Ended:
 
 @dataclass(slots=True)
 class _Group:
-    """What one transaction took up."""
+    """What one transaction took up: filled by the thread that writes, read by the loop when that is through with it."""
 
     begun: list[_Begun] = field(default_factory=list)
     ended: list[_Ended] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """Until when rows may be sent, which were still this worker's at their end, and up to where a journal is known."""
+
+    until: dict[int, datetime]
+    own: set[int]
+    journal: str
+    known_to: int
 
 
 class Scribe:
@@ -77,6 +88,7 @@ class Scribe:
         self._unwritten: list[Sent] = []
         self._entered: tuple[str, tuple[tuple[int, int], ...]] = "", ()
         """The journal's name, and the places in it of what may not be in the database."""
+        self._placing = True
         self._fault: Exception | None = None
         self._entering: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -151,10 +163,10 @@ class Scribe:
             try:
                 written = await loop.run_in_executor(self._clerk, lambda: self._journal.append(lines))
             except Unwritable as error:
-                self._unwritten = lines
+                self._unwritten = lines + self._unwritten
                 self._fault = self._fault or error
         self._ended.extend(ended)  # before its place is known: a commit that goes by the place has it then
-        if written is not None:
+        if written is not None and self._placing:
             name, start, end = written
             before, places = self._entered
             self._entered = name, (*(places if name == before else ()), (start, end))
@@ -165,59 +177,57 @@ class Scribe:
 
     async def _write_all(self) -> None:
         tries = 0
-        while self._remains():
+        while self._begun or self._ended:
             group = _Group()
             error = await self._commit_all(group)
             if error is None:
                 tries = 0
+            else:
+                self._fault = self._fault or error
+                tries += 1
+            if self._fault:  # nothing is begun any more
+                for fence in _drained(self._begun):
+                    _fail(fence.until, self._fault)
+            if error is None:
                 continue
-            self._fault = self._fault or error
-            tries += 1
             if tries < (BROKEN if self._store.broken else SETTLING) and isinstance(error, TROUBLE):
                 self._ended.extendleft(reversed(group.ended))
-                if self._remains():
+                if self._ended:
                     await asyncio.sleep(PAUSE)
                 if self._entering is None:  # what the journal could not take either, before it is in the database
                     await self._append(())
             else:
-                self._entered = "", ()  # something in it is not in the database
-                for each in (*group.ended, *_all(self._ended)):
-                    each.done.set_exception(error)
+                # From here on something is in the journal, or will be, that is not in the database.
+                self._placing, self._entered = False, ("", ())
+                for each in group.ended if group.begun or group.ended else _drained(self._ended):
+                    _fail(each.done, error)
         self._writing = None
-
-    def _remains(self) -> bool:
-        """Whether there is anything to write: once something could not be, nothing is begun any more."""
-        if self._fault:
-            for fence in _all(self._begun):
-                fence.until.set_exception(self._fault)
-        return bool(self._begun or self._ended)
 
     async def _commit_all(self, group: _Group) -> Exception | None:
         """One commit, and who waits for it is told; why it could not be had, which those told who wait at the fence."""
         try:
-            until, own, journal, known_to = await self.do(lambda: self._commit(group))
+            done = await self.do(lambda: self._commit(group))
         except Exception as error:
             for fence in group.begun:
-                fence.until.set_exception(error)
+                _fail(fence.until, error)
             return error
         name, places = self._entered
-        if name == journal:
-            self._entered = name, tuple(each for each in places if each[0] >= known_to)
+        if name == done.journal:
+            self._entered = name, tuple(each for each in places if each[0] >= done.known_to)
         for fence in group.begun:
-            fence.until.set_result(until.get(fence.messages[0].row))
+            _resolve(fence.until, done.until.get(fence.messages[0].row))
         for each in group.ended:
-            each.done.set_result(own & {ending.row for ending in each.endings})
+            _resolve(each.done, done.own & {ending.row for ending in each.endings})
         return None
 
-    def _commit(self, group: _Group) -> tuple[dict[int, datetime], set[int], str, int]:
-        """One transaction: until when what may be started is this worker's, and the rows that still were at their end.
-
-        The journal's name comes last, and up to where what is in it is known.
-        """
+    def _commit(self, group: _Group) -> _Committed:
+        """One transaction, with all that has come by the time it begins."""
         with self._store.writing() as tx:
             now, wall_now = self._clock.now(), SystemClock().now()
-            journal, places = self._entered  # first: all that was accepted there is in what is taken up next, or before
-            group.begun, group.ended = _all(self._begun), _all(self._ended)
+            journal, places = self._entered  # read first: what has a place there is then taken up here, or was before
+            if not self._fault:
+                group.begun = [each for each in _drained(self._begun) if not each.until.cancelled()]
+            group.ended = _drained(self._ended)
             begun = group.begun
             if begun and (pauses.paused(tx) or clockwatch.hold(tx, self._clock)):
                 begun = []
@@ -235,9 +245,19 @@ class Scribe:
                 if row.outcome == "failed" and row.phase == "rcpt":
                     reports.refused(tx, row.row, row.code, row.reply, now, limit=self._bounce_limit)
             known_to = replay.advance(tx, journal, places) if places else 0
-        return dict.fromkeys(started, wall_now + self._lease), own, journal, known_to
+        return _Committed(dict.fromkeys(started, wall_now + self._lease), own, journal, known_to)
 
 
-def _all(waiting: deque[Result]) -> list[Result]:
-    """Take what waits, but nothing that comes meanwhile."""
+def _drained(waiting: deque[Item]) -> list[Item]:
+    """What waits, taken out; nothing that comes meanwhile."""
     return [waiting.popleft() for _ in range(len(waiting))]
+
+
+def _resolve(waited_for: asyncio.Future[Result], result: Result) -> None:
+    if not waited_for.done():  # whoever waited may have been cancelled
+        waited_for.set_result(result)
+
+
+def _fail(waited_for: asyncio.Future[Result], error: Exception) -> None:
+    if not waited_for.done():
+        waited_for.set_exception(error)

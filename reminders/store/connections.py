@@ -130,18 +130,17 @@ def _connect_sqlite(url: URL) -> Engine:
             connection.exec_driver_sql(how)
             return
         driver: Any = connection.connection.dbapi_connection
-        driver.execute("PRAGMA busy_timeout=0")
         try:
-            if not _begun(driver, how):
-                connection.exec_driver_sql(how)  # which raises what is the matter as all else does
+            driver.execute("PRAGMA busy_timeout=0")
+            _begin_to_write(driver, how)
         finally:
             driver.execute(f"PRAGMA busy_timeout={PATIENCE * 1000:.0f}")
 
     return engine
 
 
-def _begun(driver: sqlite3.Connection, how: str) -> bool:
-    """Begin to write as soon as no other does; False when that cannot be, or not for too long.
+def _begin_to_write(driver: sqlite3.Connection, how: str) -> None:
+    """Begin as soon as no other writes. Raises what SQLAlchemy does when that cannot be, or not for too long.
 
     SQLite itself waits longer from look to look, 100 ms in the end: between two workers that write all the time the
     file would lie idle for a third of it.
@@ -150,12 +149,12 @@ def _begun(driver: sqlite3.Connection, how: str) -> bool:
     while True:
         try:
             driver.execute(how)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                return False
-            time.sleep(LOOK)
-        else:
-            return True
+            return
+        except sqlite3.Error as error:
+            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > end:
+                raise DBAPIError.instance(how, (), error, sqlite3.Error) from error
+        time.sleep(LOOK)
 
 
 def place(url: URL) -> tuple[int, int] | None:

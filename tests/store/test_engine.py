@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -188,6 +189,36 @@ def test_a_sqlite_writer_holds_the_write_lock_from_the_start(
         other.close()
         with pytest.raises(Busy, match="kept locked by another program"), store.writing():
             pass
+    store.close()
+
+
+def test_after_a_writer_that_waited_in_vain_all_else_is_as_patient_as_before(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE", 0.1)
+    store = open_store(f"sqlite:///{sqlite_path}")
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Busy), store.writing():
+            pass
+    for transaction in (store.writing, store.reading):
+        with transaction() as tx:  # the same connection, from the pool
+            assert tx.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 100
+    store.close()
+
+
+def test_damage_that_a_writer_meets_at_its_very_beginning_is_damage(sqlite_path: Path) -> None:
+    store = open_store(f"sqlite:///{sqlite_path}")
+    with store.writing():
+        pass
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE more (x)")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with sqlite_path.open("r+b") as file:
+        file.write(bytes(4096))
+    with pytest.raises(DBAPIError, match="not a database"), store.writing():
+        pass
+    assert "damaged" in store.broken
     store.close()
 
 
