@@ -1,4 +1,4 @@
-"""What others say of the shipped mails: SpamAssassin of the whole message, the Nu validator (vnu) of its HTML.
+"""What others say of the shipped mails: SpamAssassin of the message, the Nu validator (vnu) and a browser of its HTML.
 
 SpamAssassin runs with the rules of its Debian package as they are installed, no settings of this machine or user, and
 no network: neither names nor lists of addresses are looked up.
@@ -11,12 +11,16 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from reminders.mail.compose import compose, render
 from tests.core.test_compose import CASE_LETTERS, TEMPLATES
 from tests.edges.test_accessibility import validate
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 BELOW = 1.0
 """Points; many receivers take five for spam."""
@@ -82,3 +86,43 @@ def test_vnu_finds_no_error_in_the_html_of_any_mail_and_warns_of_nothing(tmp_pat
     assert {each for each in messages if not any(re.fullmatch(known, each) for known in FOR_OLD_PROGRAMS)} == set()
     unused = {known for known in FOR_OLD_PROGRAMS if not any(re.fullmatch(known, each) for each in messages)}
     assert unused == set()
+
+
+CONTRAST = """() => {
+    const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+    const light = colour => channels(colour).slice(0, 3)
+        .map(each => each / 255)
+        .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, each, place) => sum + each * [0.2126, 0.7152, 0.0722][place], 0);
+    const behind = element => {
+        for (let each = element; each; each = each.parentElement) {
+            const colour = getComputedStyle(each).backgroundColor;
+            if ((channels(colour)[3] ?? 1) > 0) return colour;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    const spoken = [...document.querySelectorAll("body *")].filter(each =>
+        [...each.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim()) &&
+        each.getClientRects().length);
+    return Math.min(...spoken.map(each => {
+        const [low, high] = [light(getComputedStyle(each).color), light(behind(each))].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+    }));
+}"""
+"""The least contrast of any words with what is behind them, as WCAG 2 reckons it; 4.5 is asked for."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_mail_has_to_be_scrolled_sideways_or_is_light_on_light(
+    browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    """`python -m tests.edges.screenshots FOLDER` makes pictures of the same, to be looked at."""
+    page = browser.new_page(color_scheme=scheme)
+    for case, letter in CASE_LETTERS.items():
+        (tmp_path / f"{case}.html").write_text(render(TEMPLATES, letter).html, encoding="utf-8")
+        page.goto((tmp_path / f"{case}.html").as_uri())
+        for width in (760, 360, 320):
+            page.set_viewport_size({"width": width, "height": 740})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (case, width)
+        assert page.evaluate(CONTRAST) >= 4.5, case
+    page.close()
