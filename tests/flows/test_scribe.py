@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,35 @@ def test_whoever_waits_is_told_when_the_database_stays_locked_to_the_end(
     assert [type(each) for each in asyncio.run(told())] == [Busy, Busy]
     states = {row.id: row.state for row in walk.rows()}
     assert (states[first.messages[0].row], states[second.messages[0].row]) == ("sending", "claimed")
+
+
+def test_what_cannot_be_written_takes_nothing_with_it_that_came_after(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    settle = sending.settle
+
+    def held_up(tx: Any, endings: Sequence[Ending], owner: str, **facts: Any) -> set[int]:
+        inside.set()
+        assert go_on.wait(10)
+        return settle(tx, endings, owner, **facts)
+
+    async def written() -> tuple[BaseException | None, set[int]]:
+        writing = writer(walk)
+        assert await writing.begin(first.messages) is not None
+        monkeypatch.setattr(sending, "settle", held_up)
+        never_begun = writing.settle(accepted(second)[0])
+        assert await asyncio.to_thread(inside.wait, 10)
+        outcome = writing.settle([replace(accepted(first)[0][0], outcome="failed")])
+        go_on.set()
+        own = await asyncio.wait_for(outcome, 10)
+        await writing.close()
+        return never_begun.exception(), own
+
+    first, second, *_ = claimed(walk)
+    error, own = asyncio.run(written())
+    assert "was never begun" in str(error)
+    assert own == {first.messages[0].row}
 
 
 def test_the_journal_is_not_known_beyond_what_was_given_up(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
