@@ -41,7 +41,11 @@ class Watched:
 
 
 def observe(service: Service, clock: Clock) -> Watched:
-    """Judge the clock as it stands, and remember that for the next look."""
+    """Judge the clock as it stands, and remember that for the next look.
+
+    When it was put back and is believed, reminders count from there at once, before anything is published: that would
+    have to be later than the last pass, and be known only once the clock has caught up.
+    """
     now = read(clock)
     if now is None:
         return Watched(clock.now())
@@ -50,11 +54,13 @@ def observe(service: Service, clock: Clock) -> Watched:
         found = judge(known, now, _mark(tx))
         if found == known:
             return Watched(now.wall, _words(tx), known.believed)
-    with service.store.writing() as tx:
+    with service.store.writing(alone=events.TURN) as tx:
         mark = _mark(tx)
         found = judge(_watch(tx), now, mark)
         _put(tx, found, words(found, mark))
         if found.doubt is None:
+            if mark is not None and now.wall < mark:
+                state.put(tx, REMINDED_UNTIL, now.wall)
             ledger.shorten_waits(tx, now.wall, LONGEST)  # set by a clock that ran ahead, they would last for ever
         return Watched(now.wall, words(found, mark), found.believed)
 

@@ -244,12 +244,13 @@ class _Pass:
         row, verdict = claimed[0].row, error.verdict
         # Where another recipient was just accepted, it is no fault of the relay's that this one is not.
         own = verdict is Verdict.FAULT and error.phase not in ("connect", "mail")
-        if verdict in (Verdict.PAUSE, Verdict.FAULT, Verdict.DOUBT) and not (own and self._goes_out):
+        alone = own and self._goes_out
+        if verdict in (Verdict.PAUSE, Verdict.FAULT, Verdict.DOUBT) and not alone:
             # A relay that takes messages and never answers would put one after the other in doubt.
             self._halt(str(error), mend=verdict is Verdict.FAULT)
             self._trouble = self._trouble or error
         again_at = SystemClock().now() + (APART if own else back_off(row.tries))
-        if not begun and verdict in (Verdict.PAUSE, Verdict.FAULT):
+        if not begun and not alone and verdict in (Verdict.PAUSE, Verdict.FAULT):
             # What no row can be at fault for holds none back: the most urgent goes first once the relay is back.
             self._window.release()
             self._release(claimed, None if error.phase == "connect" else again_at)

@@ -36,11 +36,10 @@ class Fault:
 
 
 def kind_of(error: DeliveryError) -> FaultKind:
-    """What an error that stops all mail means. Who takes a message and does not answer counts as not there."""
+    """What an error that stops all mail means. Who does not answer counts as not there, however far a message got."""
     if error.verdict is Verdict.FAULT or (error.phase == "connect" and error.code >= 500):
         return FaultKind.REFUSED
-    no_answer = not error.code and error.phase == "connect"
-    return FaultKind.SILENT if no_answer or error.verdict is Verdict.DOUBT else FaultKind.BUSY
+    return FaultKind.BUSY if error.code else FaultKind.SILENT
 
 
 def put_fault(tx: Connection, kind: FaultKind, words: str, now: datetime) -> None:

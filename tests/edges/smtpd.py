@@ -2,9 +2,10 @@
 
 In a test: ``async with serving(faults={"RCPT": ["451 4.7.1 later"]}) as server``. Each fault happens once, in order;
 then the server behaves. A fault is a reply, ``LOSE`` (the connection is cut), ``SILENCE`` (no answer, ever),
-``wait 1.5`` (the usual answer, after so many seconds) or ``stall 1.5`` (the usual answer at once, and nothing is read
-for so many seconds), and belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before
-the message), DOT (after the message was kept), RSET, QUIT.
+``wait 1.5`` (the usual answer, after so many seconds), ``stall 1.5`` (the usual answer at once, and nothing is read
+for so many seconds), ``ENDLESS`` (lines of an answer without end) or ``drip 0.05`` (one line of it without end, a
+letter each so many seconds), and belongs to a step: CONNECT, EHLO, MAIL, RCPT, DATA (before the message), DOT (after
+the message was kept), RSET, QUIT.
 
 As a process: ``python -m tests.edges.smtpd FILE [PORT]`` prints its port and appends each message it accepts to FILE,
 one line of JSON with `sender`, `recipients` and `data`, on the disk before it is acknowledged. ``--help`` lists more.
@@ -33,6 +34,8 @@ LOSE = "lose"
 SILENCE = "silence"
 WAIT = "wait "
 STALL = "stall "
+ENDLESS = "endless"
+DRIP = "drip "
 SLOW_STEPS = ("MAIL", "RCPT", "DATA", "DOT")
 
 
@@ -112,7 +115,21 @@ class _Peer(SMTP):
             reading.pause_reading()
             self.loop.call_later(float(fault.removeprefix(STALL)), reading.resume_reading)
             return True
+        if fault == ENDLESS:
+            while True:
+                await self._babble(b"250-and another thing\r\n" * 2000)
+        if fault.startswith(DRIP):
+            await self._babble(b"250-")
+            while True:
+                await self._babble(b"x")
+                await asyncio.sleep(float(fault.removeprefix(DRIP)))
         return False
+
+    async def _babble(self, said: bytes) -> None:
+        """Say this, as far as the other side still listens."""
+        writer: Any = self._writer
+        writer.write(said)
+        await writer.drain()
 
     async def reach(self, step: str) -> None:
         """Note the step, and take as long to answer as this server does."""

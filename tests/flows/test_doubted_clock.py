@@ -118,6 +118,23 @@ def test_a_clock_put_back_an_hour_owes_nothing_twice_and_misses_nothing(walk: Wa
     assert sorted(sent) == [(rule, person) for rule in ("close-2h", "course-2w") for person in (1, 2)]
 
 
+def test_what_is_published_just_after_a_clock_was_put_back_a_day_is_reminded_in_time(walk: Walk, clock: Clock) -> None:
+    """In the very look that finds it put back, too: that publication is of the time that is right now."""
+    look(walk, clock)
+    clock.passes(DUE)
+    look(walk, clock)
+    clock.shows -= DAY
+    walk.events(
+        "  - {id: talking, title: Talking, dates: {course: {when: 2019-02-12}}}\n"
+        "  - {id: visit, title: Visit, dates: {applications-close: 2019-01-28T14:00}}\n"
+    )
+    assert look(walk, clock) == ""
+    clock.passes(utc("2019-01-28T12:00"))
+    look(walk, clock)
+    sent = [(row.notice.rule, row.notice.subscriber) for row in walk.rows() if row.state == "sent"]
+    assert sorted(sent) == [(rule, person) for rule in ("close-2h", "course-2w") for person in (1, 2)]
+
+
 def test_nothing_is_begun_between_a_jump_and_the_next_tick(walk: Walk, clock: Clock) -> None:
     look(walk, clock)
     clock.passes(DUE)

@@ -44,6 +44,7 @@ def test_what_the_relay_says_is_kept_without_addresses_and_cut(store: Store) -> 
         ("connect", 535, Verdict.FAULT, FaultKind.REFUSED),
         ("mail", 550, Verdict.FAULT, FaultKind.REFUSED),
         ("connect", 0, Verdict.PAUSE, FaultKind.SILENT),
+        ("mail", 0, Verdict.PAUSE, FaultKind.SILENT),
         ("dot", 0, Verdict.DOUBT, FaultKind.SILENT),
         ("connect", 554, Verdict.PAUSE, FaultKind.REFUSED),
         ("connect", 421, Verdict.PAUSE, FaultKind.BUSY),
