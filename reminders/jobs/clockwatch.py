@@ -43,8 +43,8 @@ class Watched:
 def observe(service: Service, clock: Clock) -> Watched:
     """Judge the clock as it stands, and remember that for the next look.
 
-    When it was put back and is believed, reminders count from there at once, before anything is published: that would
-    have to be later than the last pass, and be known only once the clock has caught up.
+    When it was put back and is believed, reminders count from there at once, before anything is published: what is
+    published is dated after the last pass, and would be known only once the clock has caught up with that.
     """
     now = read(clock)
     if now is None:
