@@ -1,4 +1,4 @@
-"""What others say of the shipped mails: SpamAssassin of the message, the Nu validator (vnu) and a browser of its HTML.
+"""What others say of the shipped mails: SpamAssassin of the message, vnu, caniemail.com and a browser of its HTML.
 
 SpamAssassin runs with the rules of its Debian package as they are installed, no settings of this machine or user, and
 no network: neither names nor lists of addresses are looked up.
@@ -6,6 +6,7 @@ no network: neither names nor lists of addresses are looked up.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,9 @@ import pytest
 
 from reminders.mail.compose import compose, render
 from tests.core.test_compose import CASE_LETTERS, TEMPLATES
-from tests.edges.test_accessibility import validate
+from tests.edges.browser import without
+from tests.edges.test_accessibility import MODULES, validate
+from tests.flows.service import CHECKOUT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -86,6 +89,20 @@ def test_vnu_finds_no_error_in_the_html_of_any_mail_and_warns_of_nothing(tmp_pat
     assert {each for each in messages if not any(re.fullmatch(known, each) for known in FOR_OLD_PROGRAMS)} == set()
     unused = {known for known in FOR_OLD_PROGRAMS if not any(re.fullmatch(known, each) for each in messages)}
     assert unused == set()
+
+
+def test_what_mail_programs_do_not_know_is_what_the_handbook_lists(tmp_path: Path) -> None:
+    if not (MODULES / "caniemail").is_dir():
+        without("caniemail is not installed: `make browser`, with npm")
+    for case, letter in CASE_LETTERS.items():
+        (tmp_path / f"{case}.html").write_text(render(TEMPLATES, letter).html, encoding="utf-8")
+    command = ["node", str(MODULES.parent / "caniemail.mjs"), *map(str, sorted(tmp_path.iterdir()))]
+    unknown = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    table = (
+        (CHECKOUT / "docs" / "templates.md").read_text(encoding="utf-8").partition("| used | not known to | there |")[2]
+    )
+    rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`([^`]+)`", " ".join(rows))) == sorted(unknown)
 
 
 CONTRAST = """() => {
