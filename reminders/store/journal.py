@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 
 from reminders.errors import RemindersError
 from reminders.planning.notices import Notice, NoticeKind
+from reminders.store import connections
 
 FILE = "sent.journal"
 
@@ -137,10 +139,25 @@ class Journal:
         with self._told():
             file = os.open(self.path, flags | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(file, lock)
+                self._lock(file, lock)
                 yield file
             finally:
                 os.close(file)
+
+    def _lock(self, file: int, lock: int) -> None:
+        """As long as a database is waited for, and no longer: whoever has it may be frozen, or wait for a dead disk."""
+        end = time.monotonic() + connections.PATIENCE
+        while True:
+            try:
+                fcntl.flock(file, lock | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                if time.monotonic() > end:
+                    patience = f"{connections.PATIENCE:.0f} s"
+                    raise Unwritable(
+                        f"the journal {self.path} is kept locked by another program for more than {patience}"
+                    ) from error
+            time.sleep(connections.LOOK)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

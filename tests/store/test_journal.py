@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reminders.store import connections
 from reminders.store.journal import FILE, Entry, Journal, Left, Sent, Unwritable
 from tests.store.builders import NOW, moved, reminder
 
@@ -47,6 +49,20 @@ def test_a_position_lies_between_lines(journal: Journal) -> None:
     name, _, end = journal.append([SENT])
     assert journal.append([LEFT])[:2] == (name, end)
     assert entries(journal, end) == [LEFT]
+
+
+def test_who_holds_the_journal_and_does_not_go_on_keeps_nobody_waiting_for_ever(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was frozen while it wrote."""
+    monkeypatch.setattr(connections, "PATIENCE", 0.1)
+    journal.append([SENT])
+    with journal.path.open("rb") as frozen:
+        fcntl.flock(frozen, fcntl.LOCK_EX)
+        for work in (lambda: journal.append([LEFT]), journal.place, journal.begin):
+            with pytest.raises(Unwritable, match=r"kept locked by another program for more than"):
+                work()
+    assert entries(journal) == [SENT]
 
 
 def test_reading_ends_where_the_place_that_is_read_ended(journal: Journal) -> None:
