@@ -138,8 +138,8 @@ def test_a_third_mail_in_a_day_waits_and_says_so(tmp_path: Path, clock: FrozenDa
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_one_domain_gets_one_mail_at_a_time_while_others_get_theirs(tmp_path: Path, workers: int) -> None:
-    """Each answer takes a while, in which all that may go are there together."""
-    members = [f"p{number}@{domain}.example" for number in range(4) for domain in ("one", "two", "three", "four")]
+    """Each answer takes a while, in which all that may go are there together. Owed first is what goes to one domain."""
+    members = [f"p{number}@{domain}.example" for domain in ("one", "two", "three", "four") for number in range(4)]
     limits = "rate: 0\nin_flight: 4\nsmtp_connections: 4\nper_domain: 1\n"
     async with serving(faults={"DOT": [f"{WAIT}0.1"] * len(members)}) as server:
         with Walk(tmp_path) as walk:
