@@ -18,14 +18,14 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from reminders.clock import Clock
-from reminders.errors import BadInput, Held, RemindersError
+from reminders.errors import BadInput, Held, RemindersError, Verdict
 from reminders.jobs import workers
 from reminders.jobs.clockwatch import Watched, observe
 from reminders.jobs.deliver import deliver, recover
@@ -36,6 +36,7 @@ from reminders.jobs.reconcile import Reconciled, nightly, report
 from reminders.jobs.refresh import Refreshed, refresh
 from reminders.jobs.remind import Reminded, next_due, remind
 from reminders.jobs.reports import Unreadable, collect, listener_of, take
+from reminders.jobs.respite import Respite
 from reminders.jobs.service import Service
 from reminders.jobs.taking import Handled
 from reminders.jobs.tidy import Tidied, tidy
@@ -45,11 +46,6 @@ from reminders.store.engine import TROUBLE, words
 from reminders.store.reports import Recorded
 
 LOG = logging.getLogger(__name__)
-QUIET, QUIET_MOST = timedelta(seconds=30), timedelta(minutes=5)
-"""How long a relay that cannot be reached is left alone: doubled each time, up to the second."""
-FAULTY, FAULTY_MOST = timedelta(minutes=5), timedelta(minutes=30)
-"""The same after a fault that an operator has to mend: who asks too often with a wrong password is locked out."""
-
 CAUGHT_UP = 15 * 60.0
 """Seconds after which what waited for the service to begin has mostly gone, and what has not is worth a word."""
 ASKING = 60 * 60.0
@@ -83,8 +79,7 @@ class Daemon:
         self._listener = listener_of(service, self._take)
         self._deaf = ""
         self._amiss: tuple[str, ...] = ()
-        self._quiet = timedelta()
-        self._quiet_until = float("-inf")
+        self._respite = Respite()
         self._looked = time.monotonic()
         self.started = False
         self._notes = Notes(service, transport)
@@ -159,9 +154,8 @@ class Daemon:
         looked = await self._look()
         # At once: looking armed the next wake, which moves a replay's clock.
         delivered = looked is not None and await self._deliver()
-        if self._notes.due and not self.sending.locked():
-            async with self.sending:
-                await self._notes.send(self.clock.now())
+        if not self.sending.locked():
+            await self._tell_operator(self.clock.now())
         if looked and delivered and self._heartbeat.due:
             found = await asyncio.to_thread(health, self.service, self.clock.now())
             if found.ok and not found.paused:
@@ -286,7 +280,7 @@ class Daemon:
             self._more = True
             while self._more and not self._stop.is_set():
                 self._more = False
-                if asyncio.get_running_loop().time() < self._quiet_until:
+                if self._respite.lasts:
                     return False
                 if not await self._deliver_once():
                     return False
@@ -302,15 +296,24 @@ class Daemon:
             told=lambda handled: self.tell(self.clock.now(), handled),
             stop=self._stop,
         )
+        if done.sent:
+            self._respite.end()
         if done.fault:
-            least, most = (FAULTY, FAULTY_MOST) if done.mend else (QUIET, QUIET_MOST)
-            self._quiet = min(max(least, 2 * self._quiet), most)
-            self._quiet_until = asyncio.get_running_loop().time() + self._quiet.total_seconds()
+            respite = self._respite.begin(refused=done.mend and done.asked)
             level = logging.ERROR if done.mend else logging.WARNING
-            LOG.log(level, "no mail can be sent at present (%s); next try in %s", done.fault, self._quiet)
-        elif done.sent:
-            self._quiet = timedelta()
+            LOG.log(level, "no mail can be sent at present (%s); next try in %s", done.fault, respite)
         return not done.fault
+
+    async def _tell_operator(self, now: datetime) -> None:
+        """Send the notes that wait, unless the relay is left alone: what it refuses them for, it would mails too."""
+        async with self.sending:
+            if not self._notes.due or self._respite.lasts:
+                return
+            error = await self._notes.send(now)
+            if error is None:
+                self._respite.end()
+            elif error.phase == "connect":  # elsewhere the fault may be this one recipient's
+                self._respite.begin(refused=error.verdict is Verdict.FAULT)
 
     async def reconcile(self) -> None:
         """Asked each hour, as the service may be off at any; done once a night."""
@@ -323,8 +326,7 @@ class Daemon:
         self.tell(now, found)
         if (told := report(found, now)) is not None:
             self._notes.add(Note(*told))
-            async with self.sending:
-                await self._notes.send(now)
+            await self._tell_operator(now)
 
     async def _tidy(self) -> None:
         now = await self._present()

@@ -195,15 +195,20 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "reports_port", "no address is set to which bounces could come", "write 'bounce_address: …' too"
     if settings.smtp_user and settings.smtp_security == "none":
         yield "smtp_user", "the password would be sent in clear", "write 'smtp_security: starttls'"
-    if settings.smtp_auth == "xoauth2":
-        yield from _tokens(settings)
-        return
+    yield from _tokens(settings) if settings.smtp_auth == "xoauth2" else _password(settings)
+    yield from _signing(settings)
+
+
+def _password(settings: Settings) -> Iterator[tuple[str, str, str]]:
     for name in ("smtp_token_file", "smtp_token_command"):
         if getattr(settings, name):
             yield name, f"{name} is of no use with a password", "write 'smtp_auth: xoauth2' too"
     if settings.smtp_user and not settings.smtp_password.get_secret_value():
         write = "set REMINDERS_SMTP_PASSWORD, or REMINDERS_SMTP_PASSWORD_FILE to a file that holds it"
         yield "smtp_user", "smtp_user is set, but there is no password", write
+
+
+def _signing(settings: Settings) -> Iterator[tuple[str, str, str]]:
     if settings.dkim_key_file and not settings.dkim_selector:
         yield "dkim_key_file", "nothing says under which selector the key is published", "write 'dkim_selector: …' too"
     for each in ("dkim_selector", "dkim_domain"):

@@ -51,7 +51,6 @@ def send_test(context: click.Context, address: str, config: Path) -> None:
     """Send one invented reminder to ADDRESS through the relay. Nothing of it is recorded. Exit 1 when it is refused."""
     from reminders.errors import DeliveryError, Verdict, WrongUse
     from reminders.jobs.deliver import transport_of
-    from reminders.mail.compose import compose
     from reminders.mail.envelope import Envelope, ascii_domain
     from reminders.mail.samples import invented
 
@@ -74,7 +73,7 @@ def send_test(context: click.Context, address: str, config: Path) -> None:
     except ValueError as error:
         raise WrongUse(f"{error}: write one like amina@example.org") from error
     message_id = f"<test.{secrets.token_hex(12)}@{sender.list_domain}>"
-    data = compose(book.templates, invented(address, sender, message_id, now()))
+    data = service.compose(book.templates, invented(address, sender, message_id, now())).data
     advice = {
         Verdict.FAULT: "Mend this: no mail can go out until then.",
         Verdict.PAUSE: "The relay takes nothing at present; the daemon would try again by itself.",

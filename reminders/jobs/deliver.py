@@ -40,12 +40,14 @@ BATCH = 100
 class Delivered:
     """How many were sent, and why no more can be at present ("" when all that was due was dealt with).
 
-    `mend` is true when an operator has to do something before any can be.
+    `mend` is true when an operator has to do something before any can be; `asked` is false when the fault was found
+    before the relay was.
     """
 
     sent: int = 0
     fault: str = ""
     mend: bool = False
+    asked: bool = True
 
 
 Tell = Callable[[Handled], None]
@@ -69,7 +71,7 @@ async def deliver(
     that a relay that is ill meets one and not many. Nothing is sent while what is remembered is in doubt.
     """
     if found := await asyncio.to_thread(doubt, service, owner):
-        return Delivered(0, found.words, found.mend)
+        return Delivered(0, found.words, found.mend, asked=False)
     return await _Pass(service, transport, clock, owner, told, stop or asyncio.Event()).run()
 
 

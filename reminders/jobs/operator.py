@@ -53,30 +53,31 @@ class Notes:
         if self._service.settings.operator:
             self._waiting.extend(notes)
 
-    async def send(self, now: datetime) -> None:
-        """Send all that wait; what the relay does not take is logged, and waits for another time.
+    async def send(self, now: datetime) -> DeliveryError | None:
+        """Send all that wait; what the relay does not take is logged, and waits for another time. Why, or None.
 
         Whoever calls it sends nothing else through the transport meanwhile. It is not counted against the rate: notes
         must be rare.
         """
         try:
             while self.due:
-                if not await self._send(self._waiting[0], now):
+                if (error := await self._send(self._waiting[0], now)) is not None:
                     self._not_before = asyncio.get_running_loop().time() + AGAIN
-                    break
+                    return error
                 self._waiting.popleft()
         finally:
             await self._transport.close()
+        return None
 
-    async def _send(self, each: Note, now: datetime) -> bool:
+    async def _send(self, each: Note, now: datetime) -> DeliveryError | None:
         sender, to = self._service.sender(), self._service.settings.operator
         try:
-            data = note(sender, to, each.subject, each.lines, now)
+            data = self._service.sign(note(sender, to, each.subject, each.lines, now))
             await self._transport.send(data, Envelope(sender.mail_from, to), _go, lambda: True)
         except DeliveryError as error:
             LOG.error("the operator could not be told by mail (%s): %s", error, each.subject)
-            return False
-        return True
+            return error
+        return None
 
 
 def held(stopped: Iterable[Stopped]) -> list[Note]:

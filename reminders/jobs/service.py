@@ -89,6 +89,10 @@ class Service:
             self._composer = composer = Composer(templates, self._signer)
         return composer.compose(letter)
 
+    def sign(self, message: bytes) -> bytes:
+        """A message that was made without `compose`, signed where there is a key."""
+        return self._signer(message) if self._signer is not None else message
+
     def token(self, subscriber: int) -> str:
         """The unsubscribe token of a person: 192 bits that only the holder of the key can make (URL-safe text).
 

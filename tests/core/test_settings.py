@@ -178,6 +178,14 @@ def test_a_secret_comes_from_a_variable_or_from_a_file_it_names(tmp_path: Path) 
             ],
         ),
         (
+            MAIL + "smtp_auth: xoauth2\nsmtp_user: dates\nsmtp_token_file: /run/token\ndkim_key_file: dkim.pem\n",
+            {},
+            [
+                "reminders.yaml:7:1: nothing says under which selector the key is published: "
+                "write 'dkim_selector: …' too",
+            ],
+        ),
+        (
             MAIL + "smtp_token_file: /run/token\n",
             {},
             [

@@ -55,7 +55,8 @@ class Server:
 
     `slow` is the number of seconds that answers at the `slow_steps` take at most, each time anew by chance. Each step
     that is reached is a line in `steps`, if that is given. `log_ins` are the mechanisms that were tried, `login` and
-    `token` what they accept, which may be changed.
+    `token` what they accept, which may be changed. `together` has for each message the recipients of all that were
+    handed over and not answered when it came, its own last.
     """
 
     port: int = 0
@@ -63,6 +64,8 @@ class Server:
     slow_steps: Sequence[str] = SLOW_STEPS
     login: tuple[str, str] | None = None
     token: tuple[str, str] | None = None
+    in_hand: list[str] = field(default_factory=list)
+    together: list[tuple[str, ...]] = field(default_factory=list)
     faults: dict[str, deque[str]] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -211,9 +214,15 @@ class _Handler:
                 os.fsync(file.fileno())
         self.record.received.append(got)
         self.record.kept.set()
-        await server.reach("DOT")
-        fault = self.record.fault("DOT")
-        behaves = not fault or await server._cut(fault)
+        self.record.in_hand += got.recipients
+        self.record.together.append(tuple(self.record.in_hand))
+        try:
+            await server.reach("DOT")
+            fault = self.record.fault("DOT")
+            behaves = not fault or await server._cut(fault)
+        finally:
+            for each in got.recipients:
+                self.record.in_hand.remove(each)
         return "250 2.0.0 OK kept" if behaves else fault
 
 
