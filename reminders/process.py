@@ -93,7 +93,9 @@ async def run(daemon: Worker | None, application: ASGIApp | None, listening: soc
             server.should_exit = True
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(each)
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        telling.cancel()
+    # Each to its end, even if the other failed: a daemon that is cut off in the middle of a mail leaves it in doubt.
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    telling.cancel()
+    for error in ended:
+        if isinstance(error, BaseException):
+            raise error

@@ -162,7 +162,8 @@ class WebServer(uvicorn.Server):
 
     async def run_on(self, listening: socket.socket) -> None:
         """Serve until `should_exit` is set. Raises `WrongUse` when it could not start."""
-        await self.serve(sockets=[listening])
+        with suppress(SystemExit):  # with which uvicorn would end the process, and what the daemon has in hand
+            await self.serve(sockets=[listening])
         if not self.started:
             raise WrongUse("the web server could not start; the log says why")
 
