@@ -154,6 +154,15 @@ def unsynced() -> None:
             connection.execute("PRAGMA synchronous=NORMAL")
 
 
+def unfolded() -> None:
+    """SQLite's write-ahead log is never folded into the file"""
+
+    @event.listens_for(Engine, "connect")
+    def keep(connection: Any, record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+
+
 def short_lease() -> None:
     """a claim lasts for 20 ms, and a message takes longer"""
     short = timedelta(milliseconds=20)
@@ -302,6 +311,7 @@ FORMS: dict[str, Callable[[], None]] = {
     "undying": undying,
     "crowded": crowded,
     "unsynced": unsynced,
+    "unfolded": unfolded,
     "short-lease": short_lease,
     "ownerless": ownerless,
     "heedless": heedless,

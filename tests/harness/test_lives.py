@@ -33,3 +33,7 @@ def test_a_lease_shorter_than_a_message_is_noticed() -> None:
     options = ("--mails", "40", "--slow", "0.3", "--slow-at", "DOT", "--seconds", "15")
     holds("crowd", *options)
     notices("crowd", *options, "--break", "short-lease", words="mails went twice|never came to rest")
+
+
+def test_a_write_ahead_log_without_bounds_is_noticed() -> None:
+    notices("crowd", "--mails", "450", "--daemons", "2", "--break", "unfolded", words="the write-ahead log grew")
