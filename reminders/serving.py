@@ -29,7 +29,7 @@ from reminders.planning.subscribers import Subscriber
 from reminders.settings import Settings
 from reminders.store import events, feeds, history, people, state
 from reminders.store.declared import Declared, declared
-from reminders.store.engine import TROUBLE, words
+from reminders.store.engine import TROUBLE, Moved, words
 from reminders.store.schema import open_store
 from reminders.web import app
 from reminders.web.changes import Changelog, tell
@@ -42,6 +42,9 @@ TRY_AGAIN = 5.0
 
 FAULTS: tuple[type[Exception], ...] = (RemindersError, *TROUBLE)
 """What has words for people."""
+
+MOVED = "The database was moved or replaced while it was in use, and nothing is mailed: start the service again."
+"""What is wrong when `Moved` was raised, without the name of a file."""
 
 Kept = TypeVar("Kept")
 
@@ -125,6 +128,9 @@ class StoreReader:
     def health(self) -> Mapping[str, object]:
         try:
             found = health(self.service, self.clock.now())
+        except Moved as error:
+            LOG.warning("%s", error)
+            return {"ok": False, "faults": [MOVED]}
         except FAULTS as error:
             LOG.warning("the health of the service cannot be told: %s", words(error))
             return {"ok": False, "faults": ["The database cannot be read."]}

@@ -8,6 +8,7 @@ on both.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 
@@ -24,7 +25,11 @@ class Busy(RemindersError):
     """Another program keeps the database locked; trying again later helps."""
 
 
-TROUBLE: tuple[type[Exception], ...] = (Busy, Unwritable, DBAPIError)
+class Moved(WrongUse):
+    """Where the database was there is no file now, or another one."""
+
+
+TROUBLE: tuple[type[Exception], ...] = (Busy, Moved, Unwritable, DBAPIError)
 """What a transaction raises when the database is locked, full, restarted or gone: later it may work."""
 
 # After these nothing is done with the connections that met them: the next transaction opens the file afresh.
@@ -39,6 +44,7 @@ class Store:
         self._engine = engine
         self._postgresql = engine.dialect.name == "postgresql"
         self._place = None if self._postgresql else place(engine.url)
+        self._gone_since: float | None = None
         self._sound = self._postgresql
         self.broken = ""
         """What went so wrong with the file that `damage` has to read it before it is relied on; "" if nothing did."""
@@ -48,7 +54,7 @@ class Store:
         """A transaction that may write: committed at the end of the block, undone by any exception.
 
         Of the transactions that name the same `alone`, one runs at a time, on all machines together.
-        Raises `Busy` when a SQLite file stays locked, `WrongUse` when it was moved away or replaced meanwhile.
+        Raises `Busy` when a SQLite file stays locked, `Moved` when it was moved away or replaced meanwhile.
         """
         self._check_place()
         with self._watched(_REOPENED), self._engine.connect() as connection:
@@ -60,7 +66,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one moment throughout and cannot write. Raises `WrongUse` as `writing` does."""
+        """A transaction that sees one moment throughout and cannot write. Raises `Moved` as `writing` does."""
         self._check_place()
         with self._watched(_REOPENED - {sqlite3.SQLITE_READONLY}), self._engine.connect() as connection:
             if self._postgresql:
@@ -108,9 +114,20 @@ class Store:
             raise
 
     def _check_place(self) -> None:
-        if not self._postgresql and place(self._engine.url) != self._place:
-            # What is written through the old handle would vanish with it, and what is read is no longer so.
-            raise WrongUse(f"the database {self._engine.url.database} was moved or replaced while in use: start again")
+        """Have the file still be the one that was opened. One that is gone for a moment only may be gone on with."""
+        if self._postgresql:
+            return
+        if (found := place(self._engine.url)) == self._place:
+            self._gone_since = None
+            return
+        # What is written through the old handle would vanish with it, and what is read is no longer so.
+        moved = f"the database {self._engine.url.database} was moved or replaced while in use: start again"
+        now = time.monotonic()
+        if self._gone_since is None:
+            self._gone_since = now
+        if found is not None or now - self._gone_since > connections.PATIENCE:
+            self._sound, self.broken = False, moved
+        raise Moved(moved)
 
     def close(self) -> None:
         """Let go of all connections. On SQLite the last one to leave folds the write-ahead log into the file."""

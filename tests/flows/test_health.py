@@ -13,7 +13,7 @@ from reminders.clock import FixedClock
 from reminders.errors import BadInput, DeliveryError, Verdict
 from reminders.jobs.health import Health, health, note, scarce
 from reminders.jobs.service import Service
-from reminders.serving import StoreReader
+from reminders.serving import MOVED, StoreReader
 from reminders.store import pauses
 from tests.builders import utc
 from tests.flows.walk import RULES, SETTINGS, Walk
@@ -114,9 +114,13 @@ def test_files_that_are_not_accepted_are_a_warning_that_quotes_none_of_them(walk
 def test_a_store_that_cannot_be_read_is_a_fault_and_no_error(walk: Walk) -> None:
     walk.at(DUE)
     walk.store.close()
-    (walk.folder / "var" / "reminders.sqlite").unlink()
+    database = walk.folder / "var" / "reminders.sqlite"
+    database.write_bytes(b"\xff" * 8192)
     told = StoreReader(walk.service, FixedClock(utc(DUE))).health()
     assert told == {"ok": False, "faults": ["The database cannot be read."]}
+    database.unlink()
+    told = StoreReader(walk.service, FixedClock(utc(DUE))).health()
+    assert told == {"ok": False, "faults": [MOVED]}
 
 
 # A rate explains that mails wait, and foretells which will wait too long

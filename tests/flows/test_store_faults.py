@@ -400,9 +400,10 @@ def test_a_new_database_beside_a_journal_is_not_mailed_from(walk: Walk) -> None:
     assert asyncio.run(_pass(walk)).fault == ""
 
 
-# B8: the file is moved or replaced
+# B8: the file is moved or replaced; a running service meets that in `test_moved_away`
 
 
+@pytest.mark.usefixtures("at_once")
 def test_what_is_accepted_while_the_file_is_moved_away_is_not_sent_again(walk: Walk) -> None:
     database = walk.folder / DATABASE
 

@@ -11,28 +11,48 @@ import os
 import secrets
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, select
 
 from reminders import cli
-from reminders.jobs import deliver, taking
-from reminders.store import claiming, journal, packing, sending
+from reminders.jobs import braking, deliver, taking
+from reminders.jobs import refresh as refreshing
+from reminders.jobs.refresh import REMINDED_UNTIL
+from reminders.store import claiming, journal, packing, schema, sending, state
 from reminders.store.sending import Ending, Message
+from reminders.store.tables import outbox
 
 TOGETHER = 5
 
 
 def unfenced() -> None:
     """nothing is recorded before the message goes out, all of it only afterwards"""
+    _begin_late(lambda tx, messages: {each.row for each in messages})
+
+
+def unfenced_again() -> None:
+    """a message that was tried before is recorded only after it went out again"""
+
+    def tried(tx: Connection, messages: Sequence[Message]) -> set[int]:
+        rows = outbox.c.id.in_([each.row for each in messages])
+        return set(tx.execute(select(outbox.c.id).where(rows, outbox.c.attempts > 0)).scalars())
+
+    _begin_late(tried)
+
+
+def _begin_late(which: Callable[[Connection, Sequence[Message]], set[int]]) -> None:
+    """Have the fence of these rows committed with what became of them."""
     begin, settle = sending.begin, sending.settle
     begun: dict[int, tuple[Message, dict[str, Any]]] = {}
 
     def begin_later(tx: Any, messages: Any, owner: str, **facts: Any) -> set[int]:
-        begun.update({each.row: (each, facts) for each in messages})
-        return {each.row for each in messages}
+        late = which(tx, messages)
+        begun.update({each.row: (each, facts) for each in messages if each.row in late})
+        return late | begin(tx, [each for each in messages if each.row not in late], owner, **facts)
 
     def settle_all(tx: Any, endings: Any, owner: str, **facts: Any) -> set[int]:
         for each in endings:
@@ -45,8 +65,13 @@ def unfenced() -> None:
 
 
 def renamed() -> None:
-    """unfenced, and each time a message is composed it gets another Message-ID"""
-    unfenced()
+    """each time a message is tried it is composed anew, under another Message-ID"""
+    prepare = taking.prepare
+
+    def prepare_anew(service: Any, claimed: Any, now: Any) -> Any:
+        return prepare(service, tuple(replace(each, row=replace(each.row, body=None)) for each in claimed), now)
+
+    taking.prepare = prepare_anew
     vars(taking)["message_id_of"] = lambda settings, notice, attempts=0: f"<{secrets.token_hex(20)}@example.org>"
 
 
@@ -127,6 +152,15 @@ def unsynced() -> None:
     def loosen_all(connection: Any, record: object) -> None:
         if isinstance(connection, sqlite3.Connection):
             connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def unfolded() -> None:
+    """SQLite's write-ahead log is never folded into the file"""
+
+    @event.listens_for(Engine, "connect")
+    def keep(connection: Any, record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA wal_autocheckpoint=0")
 
 
 def short_lease() -> None:
@@ -219,8 +253,56 @@ def unparted() -> None:
     vars(journal)["Journal"].append = append
 
 
+def forgetful() -> None:
+    """the mark that all was owed until now is committed before the reminders"""
+    owe = braking.owe
+
+    def owe_later(tx: Any, service: Any, book: Any, notices: Any, *, changes: bool = False, **facts: Any) -> Any:
+        if not changes:
+            state.put(tx, REMINDED_UNTIL, facts["now"])
+            _commit(tx)
+        return owe(tx, service, book, notices, changes=changes, **facts)
+
+    braking.owe = owe_later
+
+
+def halved() -> None:
+    """a publication is committed in two halves: the files and their events, then the entries and the mails"""
+    draw = vars(refreshing)["draw"]
+
+    def draw_later(tx: Any, *facts: Any) -> Any:
+        _commit(tx)
+        return draw(tx, *facts)
+
+    vars(refreshing)["draw"] = draw_later
+
+
+def piecemeal() -> None:
+    """each statement of a migration is committed by itself"""
+    migrate = schema._migrate
+
+    def commit_before(tx: Connection, *facts: Any) -> None:
+        driver: Any = tx.connection.dbapi_connection
+        if driver.in_transaction:
+            _commit(tx)
+
+    def migrate_piecemeal(engine: Engine, *, new: bool) -> bool:
+        event.listen(engine, "before_cursor_execute", commit_before)
+        return migrate(engine, new=new)
+
+    schema._migrate = migrate_piecemeal
+
+
+def _commit(tx: Connection) -> None:
+    """Commit what a transaction of SQLite's has done, and have it go on as another."""
+    driver: Any = tx.connection.dbapi_connection
+    driver.execute("COMMIT")
+    driver.execute("BEGIN IMMEDIATE")
+
+
 FORMS: dict[str, Callable[[], None]] = {
     "unfenced": unfenced,
+    "unfenced-again": unfenced_again,
     "renamed": renamed,
     "settled-first": settled_first,
     "together": together,
@@ -229,6 +311,7 @@ FORMS: dict[str, Callable[[], None]] = {
     "undying": undying,
     "crowded": crowded,
     "unsynced": unsynced,
+    "unfolded": unfolded,
     "short-lease": short_lease,
     "ownerless": ownerless,
     "heedless": heedless,
@@ -237,6 +320,9 @@ FORMS: dict[str, Callable[[], None]] = {
     "journal-unsynced": journal_unsynced,
     "unkept": unkept,
     "unparted": unparted,
+    "forgetful": forgetful,
+    "halved": halved,
+    "piecemeal": piecemeal,
 }
 
 

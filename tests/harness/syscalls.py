@@ -1,12 +1,12 @@
 """A kill at every system call: of planning, sending, trying again, reloading and migrating.
 
-    python -m tests.harness.syscalls [--path send] [--every 1] [--in-flight 5] [--break FORM]
+    python -m tests.harness.syscalls [--path send] [--every 1] [--at fdatasync] [--in-flight 5] [--break FORM]
 
 Each path is walked once to see which calls it makes, and then again and again, killed at the first, the second, … call
 of each name before the kernel does it, until a walk comes to its end unharmed. What was killed is finished by one that
 nobody disturbs, and must come to what an undisturbed walk came to: the same notices in the same states, the same
 entries and feeds, the same tables. A message may have been accepted twice only where the kill lay between its last dot
-and the commit that records the answer, which the log of calls shows.
+and the commit that records the answer, which the log of calls shows; each time it went is an attempt in the outbox.
 
 With `--in-flight` several messages are under way at once. All is done in one thread, because strace counts in each by
 itself, and with a relay that answers at once the calls come in the same order on each walk; where they should not, a
@@ -22,7 +22,7 @@ import shutil
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -58,6 +58,26 @@ class Walk:
     now: datetime
     act: Callable[[Scene, datetime], int]
     in_flight: int
+
+
+Outcome = dict[str, list[tuple[object, ...]]]
+"""What a store came to, by what it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A walk that came to its end, or was killed, and was then finished.
+
+    `code` and `calls` are the walk's own; `outcome` is what it came to, `attempts` how often each message was begun
+    since the walk began, by Message-ID, `open` those of which an attempt has no end; `kept` is what was accepted.
+    """
+
+    code: int
+    calls: list[Call]
+    outcome: Outcome
+    attempts: Counter[str]
+    open: list[str]
+    kept: list[Kept]
 
 
 @dataclass
@@ -168,7 +188,7 @@ def complete(walk: Walk, made: Scene) -> int:
         return worker.send_all(service, FixedClock(walk.now))
 
 
-def outcome(made: Scene) -> dict[str, list[tuple[object, ...]]]:
+def outcome(made: Scene) -> Outcome:
     """What a store came to, as far as it does not depend on how: notices, entries, feeds, versions, tables."""
     with sqlite3.connect(made.folder / "var" / "reminders.sqlite") as connection:
         found = {
@@ -183,15 +203,28 @@ def outcome(made: Scene) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
-def harass(folder: Path, paths: Sequence[str], every: int, in_flight: int = 1, form: str = "") -> Findings:
-    """Kill each path at every so manieth call of each name."""
+def begun(made: Scene) -> list[tuple[str, int, bool]]:
+    """Of each notice, in order, its Message-ID, how often it was begun, and whether any attempt has no end."""
+    with sqlite3.connect(made.folder / "var" / "reminders.sqlite") as connection:
+        found = connection.execute(
+            "SELECT outbox.message_id, count(attempt.id), total(attempt.outcome = '') > 0 FROM outbox "
+            "LEFT JOIN attempt ON attempt.outbox = outbox.id GROUP BY outbox.id ORDER BY outbox.id"
+        ).fetchall()
+    connection.close()
+    return found
+
+
+def harass(
+    folder: Path, paths: Sequence[str], every: int, at: Sequence[str] = NAMES, in_flight: int = 1, form: str = ""
+) -> Findings:
+    """Kill each path at every so manieth call of each of these names."""
     if form:
         broken.FORMS[form]()
     begun = time.monotonic()
     figures: dict[str, object] = {"every": every, "in flight": in_flight}
     breaches: list[str] = []
     for path in paths:
-        found = _kill_everywhere(path, folder / path, every, in_flight)
+        found = _kill_everywhere(path, folder / path, every, at, in_flight)
         figures[f"{path}: kills"] = found.met.total()
         figures |= {f"{path}: kills at {name}": found.met[name] for name in sorted(found.met)}
         figures[f"{path}: kills after which any came twice"] = found.copies.total() - found.copies[0]
@@ -201,35 +234,35 @@ def harass(folder: Path, paths: Sequence[str], every: int, in_flight: int = 1, f
     return Findings(figures | {"seconds": round(time.monotonic() - begun, 1)}, breaches)
 
 
-def _kill_everywhere(path: str, folder: Path, every: int, in_flight: int) -> Points:
+def _kill_everywhere(path: str, folder: Path, every: int, at: Sequence[str], in_flight: int) -> Points:
     folder.mkdir()
     walk = prepare(path, folder / "template", in_flight)
     with peer(folder / "mails.jsonl") as sink:
-        return _kill_at_each(path, walk, folder, every, sink)
+        return _kill_at_each(path, walk, folder, every, at, sink)
 
 
-def _kill_at_each(path: str, walk: Walk, folder: Path, every: int, sink: Peer) -> Points:
+def _kill_at_each(path: str, walk: Walk, folder: Path, every: int, at: Sequence[str], sink: Peer) -> Points:
     points = Points()
-    whole, calls, unharmed, wanted = _walk(walk, folder / "unharmed", (), sink)
-    if whole != 0:
-        raise RuntimeError(f"{path} cannot be walked: {whole}\n{(folder / 'unharmed' / 'lives.log').read_text()}")
-    if extra_copies(wanted):
+    unharmed = _walk(walk, folder / "unharmed", (), sink)
+    if unharmed.code != 0:
+        log = (folder / "unharmed" / "lives.log").read_text()
+        raise RuntimeError(f"{path} cannot be walked: {unharmed.code}\n{log}")
+    if extra_copies(unharmed.kept):
         points.breaches.append("mailed twice, though nobody was killed")
+    calls = unharmed.calls
     points.at_once = max(len(in_window(calls[:number])) for number in range(len(calls) + 1))
     made = Counter(call.name for call in calls)
-    for name in sorted(made):
+    for name in sorted(made.keys() & set(at)):
         number = 1
         while True:
             inject = ("-e", f"inject={name}:signal=SIGKILL:when={number}")
-            code, calls, result, kept = _walk(walk, folder / "killed", inject, sink)
-            if code == 0:
+            walked = _walk(walk, folder / "killed", inject, sink)
+            if walked.code == 0:
                 break
             where = f"killed at {name} {number}"
             points.met[name] += 1
-            points.breaches += _judge(where, code, calls, result, kept, unharmed)
-            if lost := by_reminder(wanted).keys() - by_reminder(kept).keys():
-                points.breaches.append(f"{where}: never came: {sorted(lost)[:4]}")
-            if (copies := extra_copies(kept)) > walk.in_flight:
+            points.breaches += [f"{where}: {each}" for each in _judge(walked, unharmed)]
+            if (copies := extra_copies(walked.kept)) > walk.in_flight:
                 points.breaches.append(f"{where}: {copies} came twice; the window is {walk.in_flight}")
             points.copies[copies] += 1
             number += every
@@ -238,42 +271,43 @@ def _kill_at_each(path: str, walk: Walk, folder: Path, every: int, sink: Peer) -
     return points
 
 
-def _walk(
-    walk: Walk, folder: Path, inject: Sequence[str], sink: Peer
-) -> tuple[int, list[Call], dict[str, list[tuple[object, ...]]], list[Kept]]:
-    """Walk a copy of the scene, and finish it; the walk's exit code and calls, what came of it, what was accepted."""
+def _walk(walk: Walk, folder: Path, inject: Sequence[str], sink: Peer) -> Walked:
+    """Walk a copy of the scene, and finish it."""
     shutil.rmtree(folder, ignore_errors=True)
     made = walk.made.copy(folder)
     scene.settings(made, sink.port, walk.in_flight)
     before = len(sink.messages)
+    known = [number for _, number, _ in begun(made)]
     code, calls = tracing.run(lambda: walk.act(made, walk.now), folder, *inject, names=NAMES)
     for _ in range(2):
         if worker.ended(*worker.fork(lambda: complete(walk, made), folder / "lives.log")) == 0:
             break
     sink.look()
-    return code, calls, outcome(made), sink.messages[before:]
+    found = begun(made)
+    known += [0] * (len(found) - len(known))
+    attempts = Counter({id: number - old for (id, number, _), old in zip(found, known, strict=True)})
+    return Walked(code, calls, outcome(made), attempts, [id for id, _, open in found if open], sink.messages[before:])
 
 
-def _judge(
-    where: str,
-    code: int,
-    calls: Sequence[Call],
-    result: dict[str, list[tuple[object, ...]]],
-    kept: Sequence[Kept],
-    unharmed: dict[str, list[tuple[object, ...]]],
-) -> list[str]:
-    found = [f"{where}: ended with {code}"] if code != -9 else []
-    for what in unharmed:
-        if result[what] != unharmed[what]:
-            odd = set(map(str, result[what])) ^ set(map(str, unharmed[what]))
-            found.append(f"{where}: other {what} than without: {sorted(odd)[:4]}")
-    window = in_window(calls)
-    for id, copies in by_id(kept).items():
+def _judge(walked: Walked, unharmed: Walked) -> Iterator[str]:
+    """Every breach that a killed walk shows, a sentence each."""
+    if walked.code != -9:
+        yield f"ended with {walked.code}"
+    for what, wanted in unharmed.outcome.items():
+        if walked.outcome[what] != wanted:
+            odd = set(map(str, walked.outcome[what])) ^ set(map(str, wanted))
+            yield f"other {what} than without: {sorted(odd)[:4]}"
+    window = in_window(walked.calls)
+    for id, copies in by_id(walked.kept).items():
         if len(copies) > 1 and id not in window:
-            found.append(f"{where}: {id} came {len(copies)} times, and its dot and its commit were not where it was")
+            yield f"{id} came {len(copies)} times, and its dot and its commit were not where it was"
         if len({each.digest for each in copies}) > 1:
-            found.append(f"{where}: {id} came with different bytes")
-    return found
+            yield f"{id} came with different bytes"
+        if len(copies) > walked.attempts[id]:
+            yield f"{id} came {len(copies)} times, with {walked.attempts[id]} attempts recorded"
+    yield from (f"an attempt of {id} has no end" for id in walked.open)
+    if lost := by_reminder(unharmed.kept).keys() - by_reminder(walked.kept).keys():
+        yield f"never came: {sorted(lost)[:4]}"
 
 
 def in_window(calls: Sequence[Call]) -> set[str]:
@@ -299,11 +333,12 @@ def main() -> None:
     paths = "; ".join(f"{name}: {act.__doc__}" for name, act in ACTS.items())
     parser.add_argument("--path", nargs="+", choices=ACTS, default=list(ACTS), help=f"which; all of them. {paths}")
     parser.add_argument("--every", type=int, default=1, help="kill at every so manieth call only")
+    parser.add_argument("--at", nargs="+", choices=NAMES, default=NAMES, help="at calls of these names only")
     parser.add_argument("--in-flight", type=int, default=1, help="the setting: messages begun at once")
     parser.add_argument("--break", dest="form", default="", choices=broken.FORMS, help="spoil it")
     given = parser.parse_args()
     with scene.scratch() as folder:
-        findings = harass(folder, given.path, given.every, given.in_flight, given.form)
+        findings = harass(folder, given.path, given.every, given.at, given.in_flight, given.form)
     finish(findings)
 
 

@@ -24,6 +24,17 @@ def test_a_kill_while_several_messages_are_in_flight_doubles_only_those() -> Non
     assert int(figures["send: most in doubt at once"]) > 1, "they went one after the other"
 
 
-def test_a_message_recorded_before_it_is_sent_is_noticed() -> None:
-    options = ("--path", "send", "--every", "15", "--break", "settled-first")
-    notices("syscalls", *options, words="never came")
+@pytest.mark.parametrize(
+    ("path", "form", "options", "words"),
+    [
+        ("plan", "forgetful", "--at fdatasync", "other notices than without"),
+        ("send", "settled-first", "--at sendto --every 3", "never came"),
+        ("retry", "unfenced-again", "--at fdatasync --every 2", "came . times, with . attempts recorded"),
+        ("reload", "halved", "--at fdatasync", "other entries than without"),
+        ("migrate", "piecemeal", "--at fdatasync --every 20", "other tables than without"),
+    ],
+)
+def test_what_is_not_recorded_in_one_piece_and_in_time_is_noticed(
+    path: str, form: str, options: str, words: str
+) -> None:
+    notices("syscalls", "--path", path, *options.split(), "--break", form, words=words)

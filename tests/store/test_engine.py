@@ -270,14 +270,6 @@ def test_reading_cannot_write(store: Store) -> None:
         state.put(tx, "a", 2)
 
 
-def test_a_file_replaced_while_in_use_is_noticed_before_anything_is_written(sqlite_path: Path) -> None:
-    store = open_store(f"sqlite:///{sqlite_path}")
-    sqlite_path.rename(sqlite_path.with_name("moved.sqlite"))
-    with pytest.raises(WrongUse, match="moved or replaced while in use"), store.writing():
-        pass
-    store.close()
-
-
 def test_transactions_of_one_turn_run_one_at_a_time(store: Store) -> None:
     def add(_: int) -> None:
         with store.writing(alone="sum") as tx:
