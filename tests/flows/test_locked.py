@@ -33,7 +33,7 @@ def test_a_locked_database_is_waited_for_and_feeds_are_served(tmp_path: Path) ->
                 assert second.get("/feeds/all.ics").status_code == 200
                 assert second.stop() == 0
                 other.execute("ROLLBACK")
-            wait_for(sink.kept)
+            wait_for(sink.kept, 60)  # who was about to send found no database, and rests for half a minute
             assert daemon.stop() == 0
             assert "Traceback" not in daemon.printed() + second.printed()
         finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from reminders.serving import MOVED
 from reminders.store.connections import PATIENCE
 from tests.flows.service import Place, Running, relay, time_from_now, wait_for
 from tests.flows.silence.blocked import TICKS
@@ -28,7 +29,10 @@ def test_without_its_database_the_service_is_not_ready_but_alive(place: Place) -
         wait_for(lambda: daemon.get("/readyz").status_code == 200)
         for path in (place.folder / "var").glob("reminders.sqlite*"):
             path.unlink()
-        assert red(daemon, "/readyz", TICKS) == "The database cannot be read."
+        assert (
+            red(daemon, "/readyz", TICKS)
+            == MOVED
+        )
         assert daemon.get("/healthz").json() == {"ok": True, "faults": []}
     finally:
         daemon.kill()
