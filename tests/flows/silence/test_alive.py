@@ -29,10 +29,7 @@ def test_without_its_database_the_service_is_not_ready_but_alive(place: Place) -
         wait_for(lambda: daemon.get("/readyz").status_code == 200)
         for path in (place.folder / "var").glob("reminders.sqlite*"):
             path.unlink()
-        assert (
-            red(daemon, "/readyz", TICKS)
-            == MOVED
-        )
+        assert red(daemon, "/readyz", TICKS) == MOVED
         assert daemon.get("/healthz").json() == {"ok": True, "faults": []}
     finally:
         daemon.kill()
