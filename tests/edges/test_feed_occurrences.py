@@ -13,6 +13,7 @@ from reminders.catalogue.events import EventDate, Status
 from reminders.catalogue.series import occurrences
 from reminders.feed.repeating import BLOCK
 from tests import corpus, truth
+from tests.core.test_repeating import spelled
 from tests.edges.readers import Occurrence, occurrences_by_ical_js, occurrences_by_recurring_ical_events
 from tests.publishing import read
 
@@ -181,7 +182,7 @@ def planned_of(dates: list[EventDate]) -> list[Times]:
     for series in dates:
         around = occurrences(series, FROM.date() - timedelta(days=9), TO.date() + timedelta(days=9))
         found += [times_of(each) for each in around if each.status is not Status.WITHDRAWN]
-    return sorted((each for each in found if FROM <= _instant(each[0]) < TO), key=str)
+    return sorted((each for each in found if FROM <= _instant(each[0]) < TO), key=spelled)
 
 
 def times_of(found: EventDate) -> Times:
@@ -212,22 +213,22 @@ def by_recurring_ical_events() -> dict[str, list[Occurrence]]:
 def expected(case: str) -> list[Occurrence]:
     """What the event file says, as its text alone has it."""
     found = truth.occurrences({f"{case}.yaml": corpus.SOURCES[case].read_bytes()}, corpus.KINDS, FROM, TO)
-    return sorted(((each.title, each.starts, each.ends) for each in found), key=str)
+    return sorted(((each.title, each.starts, each.ends) for each in found), key=spelled)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_ical_js_sees_just_the_occurrences_of_the_file(case: str, by_ical_js: dict[str, list[Occurrence]]) -> None:
-    assert sorted(by_ical_js[case], key=str) == expected(case)
+    assert sorted(by_ical_js[case], key=spelled) == expected(case)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_recurring_ical_events_sees_just_the_occurrences_of_the_file(case: str) -> None:
-    assert sorted(by_recurring_ical_events()[case], key=str) == expected(case)
+    assert sorted(by_recurring_ical_events()[case], key=spelled) == expected(case)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_planner_has_just_the_occurrences_of_the_file(case: str) -> None:
-    assert planned(case) == sorted((each[1:] for each in expected(case)), key=str)
+    assert planned(case) == sorted((each[1:] for each in expected(case)), key=spelled)
 
 
 def test_the_golden_occurrences_are_many_and_lie_at_both_changes_of_the_clocks() -> None:

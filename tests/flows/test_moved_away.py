@@ -101,7 +101,8 @@ def test_a_database_that_is_away_for_a_moment_while_a_mail_is_sent_costs_nothing
     time.sleep(ANSWER + 1)
     elsewhere.rename(database)
     assert "was moved or replaced while in use" in worker.printed()
-    wait_for(lambda: [each.row.state for each in place.records()] == ["sent"] * 4)
+    # The next one is not tried for half a minute or so.
+    wait_for(lambda: [each.row.state for each in place.records()] == ["sent"] * 4, 60)
     assert [each.row.attempts for each in place.records()] == [1] * 4
     assert len(sink.kept()) == 4
     assert worker.process.poll() is None
@@ -125,6 +126,6 @@ def test_a_service_under_which_the_database_is_replaced_serves_feeds_says_so_and
         wait_for(lambda: daemon.printed().count("was moved or replaced while in use") > 3)
         assert sink.kept() == []
         elsewhere.replace(database)
-        wait_for(lambda: len(sink.kept()) == 2)
+        wait_for(lambda: len(sink.kept()) == 2, 60)
         wait_for(lambda: daemon.health()["ok"])
         assert daemon.get("/feeds/all.ics").content != feed
