@@ -9,26 +9,23 @@ ordinary, it asks `compose`, which says what is right: a skeleton that gives oth
 from __future__ import annotations
 
 import re
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.quoprimime import body_encode
 from email.utils import format_datetime
 from functools import lru_cache
 from html.parser import HTMLParser
-from itertools import groupby
 from threading import Lock
 
 from jinja2 import nodes
-from markupsafe import escape
 
 from reminders.errors import BadInput
 from reminders.mail import verp
-from reminders.mail.compose import TEXT, boundary, broken, compose, lines_of, mailbox_field, threaded
+from reminders.mail.compose import boundary, broken, compose, lines_of, mailbox_field, threaded
 from reminders.mail.envelope import ascii_domain
 from reminders.mail.letter import Letter, values
+from reminders.mail.lines import Escaped, Line, encoded
 from reminders.mail.templates import Templates
 from reminders.planning.notices import NoticeKind
 
@@ -43,8 +40,6 @@ _ADDRESS = re.compile(f"{_ATOMS}@{_ATOMS}")
 _ID = re.compile(f"<{_ATOMS}@{_ATOMS}>")
 _REPORT = re.compile(r"[A-Za-z0-9-]{0,60}")
 _NAME = re.compile(r"(?:[A-Za-z0-9]+(?: [A-Za-z0-9]+)*)?")
-_AS_THEY_ARE = re.compile(r"[ !#$%()*+,\-./0-9:;?@A-Z\[\]_a-z~]*")
-"""Characters that stand as they are in text, HTML and quoted-printable alike."""
 _FIT = 69
 """Characters of a name and an address, neither of which is quoted, that fit on the line of their field."""
 _FIELD = re.compile(rb"\r\n(?![ \t])")
@@ -294,14 +289,14 @@ def _date(instant: datetime) -> bytes:
 def _text_pieces(text: str, marks: Mapping[str, str]) -> Iterator[bytes | Fill]:
     for line in lines_of(text):
         parts = _split(line, marks)
-        yield _Line(parts) if len(parts) > 1 else _encoded("\n".join(broken(line)))
+        yield Line(parts) if len(parts) > 1 else encoded("\n".join(broken(line)))
 
 
 def _html_pieces(html: str, marks: Mapping[str, str]) -> Iterator[bytes | Fill]:
     # Bytes, because only line feeds and carriage returns end their lines.
     for line in html.encode().splitlines():
         parts = _split(line.decode(), marks)
-        yield _Escaped(parts) if len(parts) > 1 else _encoded(line.decode())
+        yield Escaped(parts) if len(parts) > 1 else encoded(line.decode())
 
 
 def _split(line: str, marks: Mapping[str, str]) -> list[str]:
@@ -310,83 +305,6 @@ def _split(line: str, marks: Mapping[str, str]) -> list[str]:
         return [line]
     parts = re.split("(" + "|".join(marks) + ")", line)
     return [marks[part] if number % 2 else part for number, part in enumerate(parts)]
-
-
-def _encoded(text: str) -> bytes:
-    """Lines in quoted-printable (RFC 2045, 6.7), with the line end of the last."""
-    return body_encode(text.encode().decode("latin-1") + "\n", 76, eol="\r\n").encode("latin-1")
-
-
-class _Line:
-    """A line of text with holes, which is broken anew where it gets too long.
-
-    Where the values are such that only their lengths decide how it is broken, it is laid out once for these lengths.
-    """
-
-    def __init__(self, parts: Sequence[str]) -> None:
-        self._form = "%s".join(part.replace("%", "%%") for part in parts[::2])
-        self._names = tuple(parts[1::2])
-        self._room = TEXT - sum(map(len, parts[::2]))
-        self._layouts: dict[tuple[int, ...], _Layout | None] = {}
-
-    def __call__(self, letter: Letter, mine: Mapping[str, str]) -> bytes:
-        filled = [mine[name] for name in self._names]
-        joined = "".join(filled)
-        if _AS_THEY_ARE.fullmatch(joined) and (" " not in joined or len(joined) <= self._room):
-            lengths = tuple(map(len, filled))
-            if lengths not in self._layouts:
-                if len(self._layouts) >= KEPT:
-                    self._layouts.clear()
-                self._layouts[lengths] = _layout(self._encoded, lengths)
-            if layout := self._layouts[lengths]:
-                return layout.fill(joined)
-        return self._encoded(filled)
-
-    def _encoded(self, filled: Sequence[str]) -> bytes:
-        return _encoded("\n".join(broken(self._form % tuple(filled))))
-
-
-class _Escaped(_Line):
-    """A line of HTML with holes: it is broken where it was, so that spaces in values make no difference."""
-
-    def __init__(self, parts: Sequence[str]) -> None:
-        super().__init__(parts)
-        self._room = sys.maxsize
-
-    def _encoded(self, filled: Sequence[str]) -> bytes:
-        return _encoded(self._form % tuple([str(escape(value)) for value in filled]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """An encoded line with places for pieces of its values: which characters of all of them, one after the other."""
-
-    form: bytes
-    places: tuple[slice, ...]
-
-    def fill(self, joined: str) -> bytes:
-        data = joined.encode()
-        return self.form % tuple([data[each] for each in self.places])
-
-
-def _layout(encoded: Callable[[Sequence[str]], bytes], lengths: Sequence[int]) -> _Layout | None:
-    """How a line comes out for values of these lengths; None where something else than the values changes with them.
-
-    Where two that have no character in common come out differently is where the values stand.
-    """
-    one, other = (encoded([letter * length for length in lengths]) for letter in "xz")
-    if len(one) != len(other):
-        return None
-    form, places, at = bytearray(), [], 0
-    for differs, run in groupby(zip(one, other, strict=True), lambda pair: pair[0] != pair[1]):
-        octets = bytes(pair[0] for pair in run)
-        if differs:
-            form += b"%s"
-            places.append(slice(at, at + len(octets)))
-            at += len(octets)
-        else:
-            form += octets.replace(b"%", b"%%")
-    return _Layout(bytes(form), tuple(places)) if at == sum(lengths) else None
 
 
 def _joined(pieces: Sequence[bytes | Fill]) -> Iterator[bytes | Fill]:
