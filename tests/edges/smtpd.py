@@ -26,9 +26,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
+
+if TYPE_CHECKING:
+    import trustme
 
 LOSE = "lose"
 SILENCE = "silence"
@@ -224,6 +227,13 @@ class _Handler:
             for each in got.recipients:
                 self.record.in_hand.remove(each)
         return "250 2.0.0 OK kept" if behaves else fault
+
+
+def certificate(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """What a server shows who calls it by one of these names."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(*names).configure_cert(context)
+    return context
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ import trustme
 from reminders.errors import DeliveryError, Verdict, WrongUse
 from reminders.mail import tokens
 from reminders.mail.smtp import SmtpTransport
+from tests.edges import smtpd
 from tests.edges.peers import post
 from tests.edges.smtpd import Server, serving
 
@@ -23,22 +24,8 @@ USER, TOKEN = "desk@example.org", "eyJ0eXAiOiJKV1QiLCJhbGciOi"
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
 def certificate(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
+    return smtpd.certificate(authority, "127.0.0.1")
 
 
 def transport(server: Server, trusted: str, **settings: Any) -> SmtpTransport:

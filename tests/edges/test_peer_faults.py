@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from reminders.errors import DeliveryError, Verdict
 from reminders.mail.envelope import NotStarted
 from reminders.mail.smtp import SmtpTransport
 from tests.edges.peers import DATA, post, talking
-from tests.edges.smtpd import LOSE, SILENCE, serving
+from tests.edges.smtpd import LOSE, SILENCE, certificate, serving
 
 LARGE = DATA + (b"A long letter. " * 60 + b"\r\n") * 20_000
 """More than any socket takes at once: 18 MB."""
@@ -120,24 +119,6 @@ async def test_s1_those_who_wait_for_the_first_connection_share_its_answer() -> 
         assert server.connections == 1
         await post(by)
         await by.close()
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-def certificate(authority: trustme.CA, *names: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(*names).configure_cert(context)
-    return context
 
 
 @pytest.mark.parametrize(("security", "implicit"), [("starttls", False), ("tls", True)])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ import trustme
 from reminders.errors import DeliveryError, Verdict, WrongUse
 from reminders.mail.envelope import Envelope, NotStarted
 from reminders.mail.smtp import SmtpTransport
-from tests.edges.smtpd import LOSE, SILENCE, Server, serving
+from tests.edges.smtpd import LOSE, SILENCE, Server, certificate, serving
 
 DATA = b"From: reminders@example.org\r\nTo: amina@example.org\r\nSubject: x\r\n\r\nHello\r\n.dot\r\n..\r\n"
 SENDER, RECIPIENT = "reminders@example.org", "amina@example.org"
@@ -142,24 +140,6 @@ async def test_a_cancelled_message_takes_its_connection_with_it() -> None:
         await send(by)
         await by.close()
     assert server.connections == 2
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-def certificate(authority: trustme.CA, *names: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(*names).configure_cert(context)
-    return context
 
 
 @pytest.mark.parametrize(("security", "implicit"), [("starttls", False), ("tls", True)])

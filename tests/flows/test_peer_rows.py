@@ -7,7 +7,6 @@ met it, of the two others, of their people and of the relay, and how the next pa
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -28,7 +27,7 @@ from reminders.store import faults
 from reminders.store.tables import outbox, subscriber
 from tests.builders import utc
 from tests.edges.peers import free_port
-from tests.edges.smtpd import ENDLESS, LOSE, SILENCE, Server, serving
+from tests.edges.smtpd import ENDLESS, LOSE, SILENCE, Server, certificate, serving
 from tests.flows.walk import RULES, SETTINGS, Walk
 
 DUE = "2019-01-29T09:00"
@@ -218,24 +217,6 @@ ROWS = {
 }
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-def certificate(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_each_fault_of_a_mail_server_befalls_whom_it_concerns_and_the_next_pass_ends_it(
     tmp_path: Path, authority: trustme.CA, trusted: str, row: Row
@@ -299,7 +280,7 @@ async def one_pass(
         case "STARTTLS" | "no STARTTLS" | "certificate":
             speaks |= {"security": "starttls", "ca_file": trusted}
             of = authority if mended or row.place == "STARTTLS" else trustme.CA()
-            serves["tls"] = certificate(of) if mended or row.place != "no STARTTLS" else None
+            serves["tls"] = certificate(of, "127.0.0.1") if mended or row.place != "no STARTTLS" else None
         case "no SMTPUTF8":
             serves["smtputf8"] = False
         case _:
