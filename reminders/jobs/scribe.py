@@ -89,6 +89,7 @@ class Scribe:
         self._entered: tuple[str, tuple[tuple[int, int], ...]] = "", ()
         """The journal's name, and the places in it of what may not be in the database."""
         self._placing = True
+        """Whether places are still known: not once an outcome was given up that is in the journal, or will be."""
         self._fault: Exception | None = None
         self._entering: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
