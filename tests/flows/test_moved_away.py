@@ -14,7 +14,7 @@ from tests.flows.service import REMINDERS, Place, Relay, Running, relay, time_fr
 JUST_DUE = {"minutes": 118}
 """Of `closes-2h`: the reminder is due, and of use for long enough."""
 ANSWER = 2
-"""Seconds that the relay takes to answer when it has a mail."""
+"""Seconds that the relay takes to answer when it has the third mail."""
 WORKER = ("--only", "worker")
 
 
@@ -27,7 +27,9 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def sink(place: Place) -> Iterator[Relay]:
-    with relay(place.folder / "mails.jsonl", 0, "--fault", "DOT", f"wait {ANSWER}") as sink:
+    waits = (0, 0, ANSWER)
+    faults = [part for each in waits for part in ("--fault", "DOT", f"wait {each}")]
+    with relay(place.folder / "mails.jsonl", 0, *faults) as sink:
         place.settings(sink.port)
         place.begin()
         yield sink
